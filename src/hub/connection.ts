@@ -1,0 +1,56 @@
+/**
+ * What the hub and an adapter ask of each other. The hub knows no socket, the adapter no log.
+ */
+
+/** One reader's socket (or stream), as an adapter supplies it. `F` is whatever `encode` made of the text. */
+export interface Connection<F = unknown> {
+  /** Writes a frame; never throws, never blocks. */
+  send(frame: F): void;
+  /** Ends the connection: a close code and reason of PROTOCOL.md. */
+  close(code: number, reason: string): void;
+  /** Bytes handed to `send` that the reader's side has not taken yet. */
+  readonly bufferedAmount: number;
+}
+
+/** Makes a transport's frame of a text, once per update for all readers of that transport. Compared by identity. */
+export type Encode<F> = (text: string) => F;
+
+/** A reader at the door: what is known before the upgrade is answered. */
+export interface Admission<F> {
+  /** Decoded; need not be valid. */
+  readonly channel: string;
+  /** Absent or empty: live only. */
+  readonly cursor?: string | null | undefined;
+  /** The `Origin` header, if there was one. */
+  readonly origin?: string | undefined;
+  /** The `Host` header: `own host` in the check of origins. */
+  readonly host?: string | undefined;
+  /** The reader's address, for the limit per address. */
+  readonly address?: string | undefined;
+  readonly encode: Encode<F>;
+}
+
+/** No entry: answer the request with this status (and `Retry-After`, in seconds). */
+export interface Refusal {
+  readonly status: number;
+  readonly reason: string;
+  readonly retryAfter?: number;
+}
+
+/** A reader who may enter. From here on nothing published is missed. */
+export interface Admitted<F> {
+  /** Call when the upgrade has been answered. */
+  open(connection: Connection<F>): Reader;
+  /** Call instead when the upgrade failed: the place is given back. */
+  cancel(): void;
+}
+
+/** What the adapter tells the hub of one reader. */
+export interface Reader {
+  /** A message came from the reader: its size in bytes. */
+  message(bytes: number): void;
+  /** The socket has taken all it was given. Optional: without it the hub looks now and then. */
+  drained(): void;
+  /** The connection is gone. Call once, whoever closed it. */
+  closed(): void;
+}

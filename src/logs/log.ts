@@ -1,0 +1,47 @@
+import type { Cursor, Draft, Entry } from "../protocol.ts";
+
+/** An answer of at most this many bytes of HTML, unless one update alone is larger. */
+export const MAX_SINCE_BYTES = 1_000_000;
+
+/**
+ * What a reader at some cursor has missed.
+ *
+ * - `entry`: all of it, compacted to one update. Its cursor is the head, or, with `more`, a place on the way
+ *   there: ask again from it.
+ * - `reset`: the cursor does not hold; the value is the head.
+ */
+export type Since = { readonly entry: Entry; readonly more: boolean } | { readonly reset: Cursor };
+
+export interface AppendOptions {
+  /** A second append to the channel with the same key changes nothing and answers with the first one's entry. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+/**
+ * The ordered, compacted history of updates, per channel. Every post is a register: the log keeps its newest
+ * version, or that it was removed. Pass `logSuite` of `tidings/testing` to be one.
+ *
+ * Every method rejects with a `TidingsError`: `unavailable` when the log cannot be reached, `closed` after
+ * `close()`.
+ */
+export interface Log {
+  /**
+   * Numbers an update, stores it, and answers with the entry as readers will get it: places given, renders of
+   * an older `version` left out. An update that changes nothing gets no number: its entry has the head's
+   * cursor and nothing in it.
+   *
+   * @example
+   * const entry = await log.append("finals", draftUpdate([{ id: "7", show: true, content: "<p>Goal!</p>" }]));
+   * entry.cursor; // "k3Zq.18"
+   */
+  append(channel: string, update: Draft, options?: AppendOptions): Promise<Entry>;
+
+  /** What came after `cursor`; after the beginning when it is `null`. Reads one snapshot. */
+  since(channel: string, cursor: Cursor | null): Promise<Since>;
+
+  /** The newest cursor of each channel, in the order asked; one round trip for all. */
+  heads(channels: readonly string[]): Promise<Cursor[]>;
+
+  /** Lets go of what the log itself opened. */
+  close(): Promise<void>;
+}
