@@ -34,6 +34,9 @@ export interface ImageBlock {
   readonly value: string;
   /** What it shows, for those who don't see it; empty when it only decorates. */
   readonly alt: string;
+  /** Pixels, where known (uploaded pictures): the page keeps the room free while the picture loads. */
+  readonly width?: number;
+  readonly height?: number;
 }
 
 /** Something from elsewhere, by its http(s) URL: a player where the provider is known, else a link. */
