@@ -158,9 +158,11 @@ function draftRender(value: unknown, path: string): DraftRender {
   const { show, content, version } = value as { show?: unknown; content?: unknown; version?: unknown };
   if (typeof show !== "boolean") throw invalid(`${path}.show`, "must be true or false");
   if (typeof content !== "string") throw invalid(`${path}.content`, "must be HTML as a string");
-  if (version === undefined) return { show, content: show ? content : "" };
+  // A lone surrogate would come back from a database as another character.
+  const html = show ? content.toWellFormed() : "";
+  if (version === undefined) return { show, content: html };
   if (!Number.isSafeInteger(version)) throw invalid(`${path}.version`, "must be an integer");
-  return { show, content: show ? content : "", version: version as number };
+  return { show, content: html, version: version as number };
 }
 
 function invalid(field: string, rule: string): TidingsError {

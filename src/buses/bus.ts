@@ -1,6 +1,6 @@
 import type { Cursor, Entry } from "../protocol.ts";
 
-/** What a bus brings: the update itself, or, where it was too large to carry, its cursor alone. */
+/** What is announced: the update itself, or a cursor alone, where the update is too large to carry or not at hand. */
 export type Announcement = Entry | { readonly cursor: Cursor };
 
 export type Listener = (announcement: Announcement) => void;
@@ -13,9 +13,9 @@ export type Unsubscribe = () => Promise<void>;
  * the truth. Pass `busSuite` of `tidings/testing` to be one.
  */
 export interface Bus {
-  /** Announces an entry to every listener of the channel, in this process and all others. Never throws into
-   *  the publisher: what fails is reported through the bus's `onError`. */
-  publish(channel: string, entry: Entry): Promise<void>;
+  /** Tells every listener of the channel, in this process and all others. Never rejects: what fails is reported
+   *  through the bus's `onError`, for the log has the update already. */
+  publish(channel: string, announcement: Announcement): Promise<void>;
 
   /** Resolves once announcements made from then on arrive. */
   subscribe(channel: string, listener: Listener): Promise<Unsubscribe>;

@@ -1,3 +1,4 @@
+import type { Announcement } from "../buses/bus.ts";
 import type { Cursor, Draft, Entry } from "../protocol.ts";
 
 /** An answer of at most this many bytes of HTML, unless one update alone is larger. */
@@ -13,7 +14,8 @@ export const MAX_SINCE_BYTES = 1_000_000;
 export type Since = { readonly entry: Entry; readonly more: boolean } | { readonly reset: Cursor };
 
 export interface AppendOptions {
-  /** A second append to the channel with the same key changes nothing and answers with the first one's entry. */
+  /** A second append to the channel with the same key changes nothing and answers with the first one's cursor;
+   *  with another update it rejects with `key_reused`. Keys are kept for a day at least. */
   readonly idempotencyKey?: string | undefined;
 }
 
@@ -26,15 +28,14 @@ export interface AppendOptions {
  */
 export interface Log {
   /**
-   * Numbers an update, stores it, and answers with the entry as readers will get it: places given, renders of
-   * an older `version` left out. An update that changes nothing gets no number: its entry has the head's
-   * cursor and nothing in it.
+   * Numbers an update, stores it, and answers with what to announce: the entry as readers will get it (places
+   * given; renders of an older `version`, and what was so already, left out). When nothing changed, or the key
+   * was used before, it answers with a cursor alone.
    *
    * @example
-   * const entry = await log.append("finals", draftUpdate([{ id: "7", show: true, content: "<p>Goal!</p>" }]));
-   * entry.cursor; // "k3Zq.18"
+   * const { cursor } = await log.append("finals", draftUpdate([{ id: "7", show: true, content: "<p>Goal!</p>" }]));
    */
-  append(channel: string, update: Draft, options?: AppendOptions): Promise<Entry>;
+  append(channel: string, update: Draft, options?: AppendOptions): Promise<Announcement>;
 
   /** What came after `cursor`; after the beginning when it is `null`. Reads one snapshot. */
   since(channel: string, cursor: Cursor | null): Promise<Since>;

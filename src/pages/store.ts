@@ -1,17 +1,23 @@
+import type { Announcement } from "../buses/bus.ts";
 import type { Log } from "../logs/log.ts";
-import type { Cursor, Entry } from "../protocol.ts";
+import type { Cursor, Render } from "../protocol.ts";
 import type { Block, Image, Page, Post } from "./model.ts";
 
-/** A change that was made, and how the log numbered it. `entry` is `null` when nothing needs announcing. */
+/** A change that was made, and what to tell the bus of it. */
 export interface Change<T> {
   readonly value: T;
-  readonly entry: Entry | null;
+  readonly announcement: Announcement;
 }
 
 export interface ChangeOptions {
   /** The same key again makes no second change: it answers with what the first one made. With another
    *  request: `key_reused`. Keys are kept for a day at least. */
   readonly idempotencyKey?: string | undefined;
+}
+
+export interface NewPage {
+  readonly channelId: string;
+  readonly title: string;
 }
 
 export interface NewPost {
@@ -51,7 +57,11 @@ export interface PageView {
   readonly page: Page;
   readonly cursor: Cursor;
   /** Newest first. A hidden post is there with an empty `content`. */
-  readonly posts: readonly { id: string; at: number; show: boolean; content: string }[];
+  readonly posts: readonly RenderedPost[];
+}
+
+export interface RenderedPost extends Render {
+  readonly id: string;
 }
 
 /**
@@ -65,13 +75,13 @@ export interface PageView {
 export interface PageStore extends Log {
   /** Whether the channel is a page of this store: then only the store may append to it. */
   hasPage(channelId: string): Promise<boolean>;
-  createPage(page: { channelId: string; title: string }, options?: ChangeOptions): Promise<Change<Page>>;
+  createPage(page: NewPage, options?: ChangeOptions): Promise<Change<Page>>;
   getPage(channelId: string): Promise<Page>;
   /** Newest first. */
   listPages(options?: ListOptions): Promise<Part<Page>>;
-  updatePage(channelId: string, patch: { title: string }): Promise<Change<Page>>;
+  updatePage(channelId: string, patch: { readonly title: string }): Promise<Page>;
   /** Ends the page: its posts and its history are gone, and cursors of it no longer hold. */
-  deletePage(channelId: string): Promise<void>;
+  deletePage(channelId: string): Promise<Change<null>>;
 
   createPost(channelId: string, post: NewPost, options?: ChangeOptions): Promise<Change<Post>>;
   getPost(channelId: string, postId: string): Promise<Post>;

@@ -1,0 +1,44 @@
+import type { Bus, Listener } from "./bus.ts";
+
+/** Announcements reach listeners of this process, in the order published, before `publish` resolves. */
+export interface MemoryBusOptions {
+  /** Told when a listener throws; the others are called all the same. Default: `console.error`. */
+  readonly onError?: (error: unknown, context: { stage: string }) => void;
+}
+
+/**
+ * The bus of a single process.
+ *
+ * @example
+ * const bus = memoryBus();
+ * const hub = createHub({ log, bus });
+ */
+export function memoryBus({ onError = console.error }: MemoryBusOptions = {}): Bus {
+  const channels = new Map<string, Set<Listener>>();
+  return {
+    async publish(channel, announcement) {
+      for (const listener of channels.get(channel) ?? []) {
+        try {
+          listener(announcement);
+        } catch (error) {
+          onError(error, { stage: "listener" });
+        }
+      }
+    },
+
+    async subscribe(channel, listener) {
+      // A wrapper of its own, so that one function subscribed twice is two subscriptions.
+      const own: Listener = (announcement) => listener(announcement);
+      const listeners = channels.get(channel) ?? new Set();
+      channels.set(channel, listeners.add(own));
+      return async () => {
+        listeners.delete(own);
+        if (listeners.size === 0 && channels.get(channel) === listeners) channels.delete(channel);
+      };
+    },
+
+    async close() {
+      channels.clear();
+    },
+  };
+}
