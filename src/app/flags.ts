@@ -5,9 +5,11 @@ import { TidingsError } from "../errors.ts";
 /** Flags by name, without their dashes. A `boolean` one stands alone, or takes `=true` or `=false`. */
 export type FlagTypes = Readonly<Record<string, "string" | "boolean">>;
 
+export type Flags = Readonly<Record<string, string | boolean>>;
+
 export interface CommandLine {
-  /** By name; `true` for a `boolean` flag that stands alone. Of a flag given twice, the last. */
-  readonly flags: Readonly<Record<string, string | true>>;
+  /** By name. Of a flag given twice, the last. */
+  readonly flags: Flags;
   readonly positionals: readonly string[];
 }
 
@@ -24,7 +26,7 @@ export function parseCommandLine(args: readonly string[], types: FlagTypes): Com
   for (const [name, type] of Object.entries(types)) options[name] = { type };
   const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
 
-  const flags: Record<string, string | true> = {};
+  const flags: Record<string, string | boolean> = {};
   const positionals: string[] = [];
   let single = -1;
   for (const token of tokens) {
@@ -41,11 +43,17 @@ export function parseCommandLine(args: readonly string[], types: FlagTypes): Com
     }
     const { name, value, inlineValue } = token;
     if (!Object.hasOwn(types, name)) throw unknownFlag(token.rawName, types);
-    const swallowed = !inlineValue && value?.startsWith("--");
-    if (types[name] === "string" && (value === undefined || swallowed)) {
-      throw new TidingsError("settings", `--${name} needs a value`);
+    if (types[name] === "boolean") {
+      if (value !== undefined && value !== "true" && value !== "false") {
+        throw new TidingsError("settings", `--${name} stands alone, or takes =true or =false`);
+      }
+      flags[name] = value !== "false";
+    } else {
+      if (value === undefined || (!inlineValue && value.startsWith("--"))) {
+        throw new TidingsError("settings", `--${name} needs a value`);
+      }
+      flags[name] = value;
     }
-    flags[name] = value ?? true;
   }
   return { flags, positionals };
 }

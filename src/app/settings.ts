@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { TidingsError } from "../errors.ts";
-import { didYouMean, type FlagTypes } from "./flags.ts";
+import { didYouMean, type Flags, type FlagTypes } from "./flags.ts";
 
 /** What `tidings serve` runs on, checked. Paths are absolute. */
 export interface Settings {
@@ -122,7 +122,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   token: {
     type: z.string().regex(/^[\x21-\x7e]+$/),
     allowed: "visible ASCII characters without spaces",
-    help: "what writing needs; made and kept at the first start if not given",
+    help: "what writing needs (made at the first start, and kept, if not given)",
     secret: true,
   },
   data: {
@@ -134,7 +134,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   store: {
     type: path,
     allowed: "a SQLite file",
-    help: "SQLite file of pages and posts (default: tidings.db in the data folder)",
+    help: "SQLite file of pages and posts (in the data folder: tidings.db)",
   },
   bus: {
     type: z.literal("memory"),
@@ -145,13 +145,13 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   log: {
     type: z.enum(["store", "memory"]),
     allowed: `"store" or "memory"`,
-    help: "history of channels that are no stored page: store or memory",
+    help: "where channels without a stored page keep their history: store, memory",
     default: "store",
   },
   trustProxy: {
     type: z.union([boolean, integer(100), list.pipe(z.array(z.string().refine(isAddress)).min(1))]),
     allowed: "true, false, a number of hops, or addresses and CIDR ranges with commas between them",
-    help: "whose X-Forwarded-* headers count: true, false, hops or addresses",
+    help: "whose X-Forwarded-* headers count: true, false, hops, addresses",
     default: "false",
   },
   trustedHtml: {
@@ -170,7 +170,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   origins: {
     type: list.pipe(z.array(origin)),
     allowed: `origins such as https://news.example with commas between them, or "*"`,
-    help: "sites, besides its own, whose pages may read; *: any",
+    help: "sites whose pages may read, besides its own; *: any",
     default: "",
   },
   publicUrl: {
@@ -189,7 +189,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   logLevel: {
     type: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
     allowed: "trace, debug, info, warn, error, fatal or silent",
-    help: "how much is logged: trace, debug, info, warn, error, fatal or silent",
+    help: "how much is logged: trace, debug, info, warn, error, fatal, silent",
     default: "info",
   },
 };
@@ -216,7 +216,7 @@ export function settingFlags(
 
 export interface SettingSources {
   /** By flag name: `{ "log-level": "warn" }`. */
-  readonly flags?: Readonly<Record<string, string | true>>;
+  readonly flags?: Flags;
   /** An empty variable counts as none. Default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Where `tidings.config.ts` is looked for, and what paths are relative to. Default: the current folder. */
@@ -265,7 +265,7 @@ export function localUrl(settings: Pick<Settings, "host" | "port">): string {
 
 function check(name: SettingName, given: unknown, source: string): unknown {
   const { type, allowed, secret } = SETTINGS[name];
-  const result = type.safeParse(given === true ? "true" : given);
+  const result = type.safeParse(given);
   if (result.success) return result.data;
   if (typeof given === "string" && LATER[name]?.test(given)) {
     const scheme = given.slice(0, given.indexOf("://") + 3);
