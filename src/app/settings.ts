@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { TidingsError } from "../errors.ts";
+import type { Origins } from "../hub/origins.ts";
 import { didYouMean, type Flags, type FlagTypes } from "./flags.ts";
 
 /** What `tidings serve` runs on, checked. Paths are absolute. */
@@ -31,8 +32,8 @@ export interface Settings {
   readonly trustedHtml: boolean;
   /** 0: no limit. */
   readonly maxConnectionsPerAddress: number;
-  /** Origins that may read besides the server's own; `["*"]`: any. */
-  readonly origins: readonly string[];
+  /** Whose pages may read, the server's own always among them: what the hub takes. */
+  readonly origins: Origins;
   /** Where readers find the server, without a slash at the end. Absent: where it listens. */
   readonly publicUrl?: string;
   /** `module#name`, or the publisher itself. */
@@ -168,7 +169,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     default: "0",
   },
   origins: {
-    type: list.pipe(z.array(origin)),
+    type: list.pipe(z.array(origin)).transform((origins) => [...new Set(["own", ...origins])]),
     allowed: `origins such as https://news.example with commas between them, or "*"`,
     help: "sites whose pages may read, besides its own; *: any",
     default: "",

@@ -1,0 +1,68 @@
+/**
+ * Before the tests: the programs they run against, beyond what npm installs. Says nothing when all are there;
+ * installs what is missing where it can (root, on Debian or Ubuntu); else says in one line what to install.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { chromiumPath } from "../test/support/browser.ts";
+
+interface Tool {
+  readonly name: string;
+  isThere(): boolean;
+  /** Debian's packages that bring it. */
+  readonly packages: readonly string[];
+  /** Another way, where there is no apt-get. */
+  readonly otherwise: string;
+}
+
+/** A row a tool. */
+const TOOLS: readonly Tool[] = [
+  {
+    name: "Chromium",
+    isThere: () => succeeds(chromiumPath),
+    packages: ["chromium", "fonts-dejavu-core"],
+    otherwise: "or name a Chrome in TIDINGS_TEST_CHROMIUM",
+  },
+];
+
+const missing = (): readonly Tool[] => TOOLS.filter((tool) => !tool.isThere());
+const names = (tools: readonly Tool[]): string => tools.map((tool) => tool.name).join(", ");
+
+if (missing().length > 0 && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
+  console.error(`Installing what the tests need: ${names(missing())} …`);
+  const packages = missing().flatMap((tool) => tool.packages);
+  aptGet("update") && aptGet("install", "-y", "--no-install-recommends", ...packages);
+}
+
+const lacking = missing();
+if (lacking.length > 0) {
+  const packages = lacking.flatMap((tool) => tool.packages).join(" ");
+  const ways = [`apt-get install ${packages}`, ...lacking.map((tool) => tool.otherwise)].join(", ");
+  console.error(`The tests need ${names(lacking)}: ${ways}`);
+  process.exitCode = 1;
+}
+
+/** Runs apt-get; shows the end of what it said only when it fails. */
+function aptGet(...args: string[]): boolean {
+  const { status, stdout, stderr } = spawnSync(
+    "/usr/bin/apt-get",
+    ["-q", "-o", "DPkg::Lock::Timeout=120", ...args],
+    {
+      encoding: "utf8",
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
+  if (status === 0) return true;
+  console.error(`${stdout}${stderr}`.trimEnd().split("\n").slice(-5).join("\n"));
+  return false;
+}
+
+function succeeds(find: () => unknown): boolean {
+  try {
+    find();
+    return true;
+  } catch {
+    return false;
+  }
+}
