@@ -1,0 +1,121 @@
+/** Rich text from outside: what may stay in it. */
+import sanitize from "sanitize-html";
+import { TidingsError } from "../errors.ts";
+import { embedFrame } from "./embeds.ts";
+import { imageIdOfPath, LINK_REL, safeUrl } from "./urls.ts";
+
+/** How deep tags may nest. Parsing time grows with the square of the depth. */
+export const MAX_NESTING = 100;
+
+/** Marks the place of a frame until it is put in, whole: the sanitiser itself lets no frame through. */
+const FRAME_PLACE = "data-frame";
+
+/**
+ * Keeps what rich text needs and drops the rest: no scripts, styles, forms, ids, names, classes or event
+ * handlers; links and pictures only by http(s) (links also mailto, pictures also `/images/<id>`); frames only
+ * of known providers, as our own sandboxed ones. Doing it again changes nothing.
+ *
+ * Throws `invalid` when tags nest deeper than {@link MAX_NESTING}.
+ *
+ * @example
+ * sanitizeHtml('<p onclick="x()">Goal!<script>y()</script></p>'); // "<p>Goal!</p>"
+ */
+export function sanitizeHtml(input: string): string {
+  const frames: string[] = [];
+  let depth = 0;
+  const clean = sanitize(input, {
+    ...RULES,
+    onOpenTag: () => {
+      depth += 1;
+      if (depth > MAX_NESTING) {
+        throw new TidingsError("invalid", `HTML may nest no more than ${MAX_NESTING} tags deep`);
+      }
+    },
+    onCloseTag: () => {
+      depth -= 1;
+    },
+    transformTags: {
+      h1: "h2",
+      h5: "h4",
+      h6: "h4",
+      hr: () => tag("hr", {}),
+      a: (_, { href }) => {
+        const url = href === undefined ? null : safeUrl(href, ["http:", "https:", "mailto:"]);
+        return tag("a", url === null ? {} : { href: url, rel: LINK_REL });
+      },
+      img: (_, { src = "", alt = "", width, height }) => {
+        const url = imageIdOfPath(src) === null ? safeUrl(src) : src;
+        if (url === null) return tag(DROPPED, {});
+        return tag("img", {
+          src: url,
+          alt,
+          ...(isPixels(width) && { width }),
+          ...(isPixels(height) && { height }),
+          loading: "lazy",
+          decoding: "async",
+        });
+      },
+      iframe: (_, { src = "" }) => {
+        const frame = embedFrame(src);
+        if (frame !== null) return tag("hr", { [FRAME_PLACE]: String(frames.push(String(frame)) - 1) });
+        const url = safeUrl(src);
+        if (url === null) return tag(DROPPED, {});
+        return { ...tag("a", { href: url, rel: LINK_REL }), text: url };
+      },
+    },
+  });
+  return clean.replace(PLACES, (_, index: string) => frames[Number(index)] ?? "");
+}
+
+const PLACES = new RegExp(`<hr ${FRAME_PLACE}="(\\d+)" />`, "g");
+
+/** A tag that is not allowed, for what is to be dropped. */
+const DROPPED = "dropped";
+
+const RULES: sanitize.IOptions = {
+  allowedTags: [
+    ...["p", "div", "br", "hr", "h2", "h3", "h4", "blockquote", "pre", "ul", "ol", "li"],
+    ...["strong", "b", "em", "i", "u", "s", "sub", "sup", "code", "a"],
+    ...["figure", "figcaption", "img", "details", "summary"],
+    ...["table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td"],
+  ],
+  allowedAttributes: {
+    "*": ["lang", "dir"],
+    a: ["href", "rel"],
+    img: ["src", "alt", "width", "height", "loading", "decoding"],
+    ol: ["start", "reversed"],
+    details: ["open"],
+    th: ["colspan", "rowspan", "scope"],
+    td: ["colspan", "rowspan"],
+    hr: [FRAME_PLACE],
+  },
+  allowedSchemes: ["http", "https", "mailto"],
+  allowedSchemesByTag: { img: ["http", "https"] },
+  allowProtocolRelative: false,
+  nonTextTags: [
+    "script",
+    "style",
+    "textarea",
+    "option",
+    "noscript",
+    "template",
+    "title",
+    "svg",
+    "math",
+    "object",
+    "select",
+  ],
+};
+
+function tag(tagName: string, attribs: Record<string, string>): sanitize.Tag {
+  return { tagName, attribs };
+}
+
+function isPixels(text: string | undefined): text is string {
+  return text !== undefined && /^[1-9]\d{0,4}$/.test(text);
+}
+
+/** Whether HTML that was sanitised shows anything: text, a picture, a frame or a rule. */
+export function showsSomething(sanitised: string): boolean {
+  return /<(?:img|iframe|hr)\b/.test(sanitised) || sanitised.replace(/<[^>]*>/g, "").trim() !== "";
+}
