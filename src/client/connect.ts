@@ -1,0 +1,24 @@
+import { GenericWebsocketPublisher } from "./generic.ts";
+import type { PublisherOptions, WebsocketPublisher } from "./publisher.ts";
+
+export interface ConnectOptions extends PublisherOptions {
+  /** The server: `host:port` or a URL. Default: the page's own host. */
+  readonly url?: string | undefined;
+  /** Default {@link GenericWebsocketPublisher}. */
+  readonly Publisher?: (new (baseURL: string, options?: PublisherOptions) => WebsocketPublisher) | undefined;
+}
+
+/**
+ * Makes this page live. Throws when it has no list of posts (`#live-posts`) or no channel id.
+ *
+ * @example
+ * const live = connect({ onUpdate: ({ added }) => console.log(`${added.length} new`) });
+ * live.state; // "connecting"
+ * live.close();
+ */
+export function connect(options: ConnectOptions = {}): WebsocketPublisher {
+  const { url = location.host, Publisher = GenericWebsocketPublisher } = options;
+  const publisher = new Publisher(url, options);
+  publisher.start();
+  return publisher;
+}

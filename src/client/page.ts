@@ -1,0 +1,110 @@
+import { type Cursor, type Frame, parseCursor } from "../protocol.ts";
+import { LivePosts, type LiveUpdate } from "./posts.ts";
+import { fetchCopy } from "./resync.ts";
+
+/** What a {@link LivePage} tells its owner. */
+export interface PageEvents {
+  onUpdate(update: LiveUpdate): void;
+  /** The page is up to date again after a `reset`. */
+  onSynced(): void;
+  /** The server says that there is no such page any more. */
+  onGone(): void;
+  /** A change could not be applied, and the cursor stayed before it. */
+  onFailed(error: unknown): void;
+}
+
+/** A `reset` being answered: what comes meanwhile waits in `buffer`. */
+interface Resync {
+  readonly buffer: Frame[];
+  readonly abort: AbortController;
+}
+
+/**
+ * The open copy of a page: shows the frames of the connection held, each exactly once (PROTOCOL.md, rules 1, 2
+ * and 4). Its cursor lives in the HTML, so that the HTML, saved as it stands, is a valid old copy.
+ */
+export class LivePage {
+  readonly #list: HTMLElement;
+  readonly #posts: LivePosts;
+  readonly #url: () => string;
+  readonly #events: PageEvents;
+  #resync: Resync | undefined;
+
+  /** @param url Gives the URL of the page's own HTML, for a resync. */
+  constructor(list: HTMLElement, url: () => string, events: PageEvents) {
+    this.#list = list;
+    this.#posts = new LivePosts(list);
+    this.#url = url;
+    this.#events = events;
+  }
+
+  /** Where the page is; `null`: live only, until a frame brings a cursor. */
+  get cursor(): Cursor | null {
+    return this.#list.dataset.cursor || null;
+  }
+
+  get isResyncing(): boolean {
+    return this.#resync !== undefined;
+  }
+
+  /** Takes a frame of the connection held; `false`: it could not be applied. */
+  take(frame: Frame): boolean {
+    const cursor = parseCursor(frame.cursor);
+    if (frame.reset) {
+      if (cursor) this.#startResync(frame.cursor!);
+    } else if (this.#resync) {
+      this.#resync.buffer.push(frame);
+    } else {
+      const own = parseCursor(this.cursor);
+      if (cursor && cursor.epoch === own?.epoch && cursor.seq <= own.seq) return true;
+      return this.#change(() => this.#posts.apply(frame.renders, frame.removals), cursor && frame.cursor);
+    }
+    return true;
+  }
+
+  /** The connection was left: its frames, and a resync that needs those to come, are void. */
+  leave(): void {
+    this.#resync?.abort.abort();
+    this.#resync = undefined;
+  }
+
+  #startResync(head: Cursor): void {
+    this.leave();
+    const resync: Resync = { buffer: [], abort: new AbortController() };
+    this.#resync = resync;
+    const { epoch, seq } = parseCursor(head)!;
+    const isOf = (name: string) => (frame: Frame) => parseCursor(frame.cursor)?.epoch === name;
+
+    const isFresh = (copy: HTMLElement): boolean => {
+      const { cursor } = copy.dataset;
+      const parts = parseCursor(cursor);
+      if (!parts) return !cursor;
+      return parts.epoch === epoch ? parts.seq >= seq : resync.buffer.some(isOf(parts.epoch));
+    };
+
+    fetchCopy(this.#list, this.#url, head, isFresh, resync.abort.signal).then((copy) => {
+      if (this.#resync !== resync) return;
+      if (!copy) return this.#events.onGone();
+      const cursor = copy.dataset.cursor || head;
+      // What the buffer holds of epochs before the copy's is in the copy, and must not come after it.
+      const start = resync.buffer.findIndex(isOf(parseCursor(cursor)!.epoch));
+      this.#resync = undefined;
+      if (!this.#change(() => this.#posts.reconcile(copy), cursor)) return;
+      if (resync.buffer.slice(Math.max(0, start)).every((frame) => this.take(frame))) this.#events.onSynced();
+    });
+  }
+
+  /** The cursor moves after the change, never before: a change that fails is asked for again. */
+  #change(change: () => LiveUpdate, cursor: Cursor | null | undefined): boolean {
+    let update: LiveUpdate;
+    try {
+      update = change();
+    } catch (error) {
+      this.#events.onFailed(error);
+      return false;
+    }
+    if (cursor) this.#list.dataset.cursor = cursor;
+    if (update.added.length || update.changed.length || update.removed.length) this.#events.onUpdate(update);
+    return true;
+  }
+}

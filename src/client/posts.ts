@@ -1,0 +1,158 @@
+import type { Render } from "../protocol.ts";
+import { scrollKeeper } from "./scroll.ts";
+
+/** What an update did to the page, as its reader sees it. */
+export interface LiveUpdate {
+  /** The `.live-post` elements that are shown now and were not before (new, or shown again), oldest first. */
+  readonly added: readonly HTMLElement[];
+  /** The new `.live-post` elements of posts that were shown before with another content. */
+  readonly changed: readonly HTMLElement[];
+  /** The ids of posts that were shown and no longer are (removed, or hidden). */
+  readonly removed: readonly string[];
+}
+
+/** A post to be put in its place; Wagtail Live's own servers give no `at`. */
+interface Put {
+  readonly show: boolean;
+  readonly content: string | HTMLElement;
+  readonly at?: number | undefined;
+}
+
+const WRAPPER = "live-post-wrapper";
+
+/** The posts of a page's list, `#live-posts > .live-post-wrapper[data-at] > .live-post[data-post-id]`. */
+export class LivePosts {
+  readonly #list: HTMLElement;
+  readonly #keepScroll: (change: () => void) => void;
+  // By id in a Map and never by selector: an id may hold quotes, or be `__proto__`.
+  readonly #wrappers = new Map<string, HTMLElement>();
+
+  constructor(list: HTMLElement) {
+    this.#list = list;
+    this.#keepScroll = scrollKeeper(list);
+    for (const [id, wrapper] of postsIn(list)) this.#wrappers.set(id, wrapper);
+  }
+
+  /** Applies an update: renders first, then removals. */
+  apply(renders: Readonly<Record<string, Render>>, removals: readonly string[]): LiveUpdate {
+    // JSON.parse puts ids that look like integers first: only `at` tells the order.
+    const puts = Object.entries(renders).sort(([, a], [, b]) => a.at - b.at || 0);
+    return this.#change(puts, removals, () => {});
+  }
+
+  /** Makes the posts equal to those of another copy of the list; what is equal already is left alone. */
+  reconcile(copy: HTMLElement): LiveUpdate {
+    const found = [...postsIn(copy)];
+    const gone = new Set(this.#wrappers.keys());
+    const puts: [string, Put][] = found.map(([id, wrapper, content]) => {
+      gone.delete(id);
+      const { at } = wrapper.dataset;
+      return [id, { show: !wrapper.hidden, content, at: at === undefined ? at : Number(at) }];
+    });
+    return this.#change(puts.reverse(), gone, () => {
+      let next = wrapperFrom(this.#list.firstElementChild);
+      for (const [id, { dataset }] of found) {
+        const wrapper = this.#wrappers.get(id)!;
+        if (dataset.at !== undefined) wrapper.dataset.at = dataset.at;
+        if (wrapper === next) next = wrapperFrom(next.nextElementSibling);
+        else this.#list.insertBefore(wrapper, next);
+      }
+    });
+  }
+
+  #change(puts: readonly [string, Put][], removals: Iterable<string>, order: () => void): LiveUpdate {
+    const added: HTMLElement[] = [];
+    const changed: HTMLElement[] = [];
+    const removed: string[] = [];
+    this.#keepScroll(() => {
+      for (const [id, put] of puts) {
+        const wasShown = this.#wrappers.get(id)?.hidden === false;
+        const [post, isNew] = this.#put(id, put);
+        if (put.show) {
+          if (!wasShown) added.push(post);
+          else if (isNew) changed.push(post);
+        } else if (wasShown) removed.push(id);
+      }
+      for (const id of removals) {
+        const wrapper = this.#wrappers.get(id);
+        if (wrapper?.hidden === false) removed.push(id);
+        wrapper?.remove();
+        this.#wrappers.delete(id);
+      }
+      order();
+    });
+    return { added, changed, removed };
+  }
+
+  #put(id: string, { show, content, at }: Put): [post: HTMLElement, isNew: boolean] {
+    let post = typeof content === "string" ? parsePost(id, content) : content;
+    let wrapper = this.#wrappers.get(id);
+    const old = wrapper && postIn(wrapper);
+    const isNew = !old?.isEqualNode(post);
+    if (!wrapper) {
+      wrapper = document.createElement("div");
+      wrapper.className = WRAPPER;
+      this.#wrappers.set(id, wrapper);
+    }
+    if (isNew) wrapper.replaceChildren(post);
+    else post = old!;
+    wrapper.hidden = !show;
+
+    const { dataset, parentNode } = wrapper;
+    // A known post without a place is one of a site that orders its HTML by itself: it keeps where it is.
+    const moved = at !== undefined && dataset.at !== undefined && Number(dataset.at) !== at;
+    if (moved || parentNode !== this.#list) {
+      if (at !== undefined) dataset.at = `${at}`;
+      this.#list.insertBefore(wrapper, this.#firstBelow(at));
+    }
+    return [post, isNew];
+  }
+
+  /** The wrapper that a post at `at` goes before. New posts are near the top, so the walk is short. */
+  #firstBelow(at = Number.NaN): HTMLElement | null {
+    let wrapper = wrapperFrom(this.#list.firstElementChild);
+    while (wrapper && Number(wrapper.dataset.at) >= at) wrapper = wrapperFrom(wrapper.nextElementSibling);
+    return wrapper;
+  }
+}
+
+/** `element`, or its next sibling that is a post's wrapper: a site may have put other things between them. */
+function wrapperFrom(element: Element | null): HTMLElement | null {
+  while (element && !element.classList.contains(WRAPPER)) element = element.nextElementSibling;
+  return element as HTMLElement | null;
+}
+
+function postIn(wrapper: HTMLElement): HTMLElement | null {
+  return wrapper.querySelector<HTMLElement>("[data-post-id]");
+}
+
+function* postsIn(list: HTMLElement): Generator<[id: string, wrapper: HTMLElement, post: HTMLElement]> {
+  for (
+    let wrapper = wrapperFrom(list.firstElementChild);
+    wrapper;
+    wrapper = wrapperFrom(wrapper.nextElementSibling)
+  ) {
+    const post = postIn(wrapper);
+    if (post) yield [post.dataset.postId!, wrapper, post];
+  }
+}
+
+/** The post's element; a site's own HTML that has none is put into one. */
+function parsePost(id: string, html: string): HTMLElement {
+  const template = document.createElement("template");
+  template.innerHTML = html.trim();
+  const root = template.content.firstChild;
+  if (
+    root instanceof HTMLElement &&
+    !root.nextSibling &&
+    root.classList.contains("live-post") &&
+    root.dataset.postId === id
+  ) {
+    return root;
+  }
+  const post = document.createElement("div");
+  post.className = "live-post";
+  post.dataset.postId = id;
+  post.append(template.content);
+  return post;
+}

@@ -1,0 +1,43 @@
+import type { Cursor } from "../protocol.ts";
+import { backoff } from "./backoff.ts";
+
+/**
+ * Fetches the page's own HTML until it holds a copy of `list` that `isFresh`. Waits up to 2 s first, so that
+ * readers reset together do not ask together; again, with back-off, after a stale copy or an error.
+ *
+ * @param url Gives the page's URL; `?at=<head>` is added to it, so that a cache cannot answer with what it had before.
+ * @returns The copy; `null` when the page is gone (404, 410). Never settles once `signal` is aborted.
+ */
+export function fetchCopy(
+  list: HTMLElement,
+  url: () => string,
+  head: Cursor,
+  isFresh: (copy: HTMLElement) => boolean,
+  signal: AbortSignal,
+): Promise<HTMLElement | null> {
+  return new Promise((resolve) => {
+    let attempts = 0;
+    const attempt = async () => {
+      const address = new URL(url(), location.href);
+      address.searchParams.set("at", head);
+      try {
+        const response = await fetch(address, { signal, cache: attempts ? "no-cache" : "default" });
+        if (response.status === 404 || response.status === 410) return resolve(null);
+        if (response.ok) {
+          const page = new DOMParser().parseFromString(await response.text(), "text/html");
+          const copy = page.getElementById(list.id || "live-posts");
+          if (copy && isFresh(copy)) return resolve(copy);
+        }
+      } catch {
+        // Cut off or aborted: as good as a stale copy.
+      }
+      later(backoff(++attempts));
+    };
+    const later = (ms: number) => {
+      if (signal.aborted) return;
+      const timer = setTimeout(attempt, ms);
+      signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+    };
+    later(Math.random() * 2000);
+  });
+}

@@ -1,0 +1,42 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig, type EnvironmentOptions, type UserConfig } from "vite";
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+const script = (input: Record<string, string>, format: "iife" | "es"): EnvironmentOptions => ({
+  consumer: "client",
+  build: {
+    outDir: here("dist/assets"),
+    // dist/ also holds the package's modules.
+    emptyOutDir: false,
+    copyPublicDir: false,
+    modulePreload: false,
+    minify: true,
+    target: ["chrome94", "firefox93", "safari15.4"],
+    rolldownOptions: {
+      input,
+      output: { format, entryFileNames: "[name].js", assetFileNames: "[name][extname]" },
+    },
+  },
+});
+
+/** What a reader's browser loads, under names without hashes: pages of other sites link to them. */
+const config: UserConfig = defineConfig({
+  environments: {
+    /** The client as a classic script: `assets/tidings.js`. */
+    tidings: script({ tidings: here("src/client/global.ts") }, "iife"),
+    /** The script and the style of our own reader pages: `assets/reader.js`, `assets/reader.css`. */
+    reader: script(
+      { reader: here("src/app/reader/reader.ts"), style: here("src/app/reader/reader.css") },
+      "es",
+    ),
+  },
+  builder: {
+    async buildApp(builder) {
+      await builder.build(builder.environments.tidings!);
+      await builder.build(builder.environments.reader!);
+    },
+  },
+});
+
+export default config;
