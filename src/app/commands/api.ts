@@ -97,7 +97,7 @@ export async function connectApi(flags: Flags): Promise<Api> {
     if (error?.code === undefined) {
       throw new TidingsError(
         "unavailable",
-        `${base} answered ${response.status} and does not seem to be Tidings`,
+        `${base} answered ${response.status}${response.status >= 500 ? ": try again later" : ", as no Tidings server does"}`,
       );
     }
     const field = error.field === undefined ? {} : { field: error.field };
