@@ -42,10 +42,10 @@ export function openSqlite(path: string, where: string): SqliteDatabase {
   let flush: NodeJS.Immediate | null = null;
   let isClosed = false;
 
-  function unavailable(cause: unknown): TidingsError {
-    if (cause instanceof TidingsError) return cause;
-    const what = cause instanceof Error ? cause.message : String(cause);
-    return new TidingsError("unavailable", `the database ${path} failed: ${what}`, { where, cause });
+  /** What SQLite says becomes ours; anything else is a defect, and stays what it is. */
+  function unavailable(cause: unknown): unknown {
+    if (!(cause instanceof Error) || (cause as { code?: unknown }).code !== "ERR_SQLITE_ERROR") return cause;
+    return new TidingsError("unavailable", `the database ${path} failed: ${cause.message}`, { where, cause });
   }
 
   function open(): void {

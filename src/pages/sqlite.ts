@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Announcement } from "../buses/bus.ts";
 import { TidingsError } from "../errors.ts";
+import { newEpoch } from "../logs/history.ts";
 import { type Channel, keepPurged, sqliteLogMethods, sqliteRegisters } from "../logs/sqlite.ts";
 import { openSqlite, type Row } from "../logs/sqlite-database.ts";
 import { checkId, draftUpdate } from "../protocol.ts";
@@ -26,7 +27,7 @@ const SCHEMA = [
     modified INTEGER NOT NULL,
     show INTEGER NOT NULL,
     content TEXT NOT NULL,     -- JSON: blocks
-    version TEXT NOT NULL,     -- the cursor of its last change
+    version TEXT NOT NULL,     -- another one with every change
     PRIMARY KEY (channel, id)
   ) WITHOUT ROWID;
   CREATE INDEX posts_by_place ON posts (channel, at);
@@ -140,7 +141,8 @@ export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStor
     );
     const channel = registers.find(channelId)!;
     const { at } = registers.register(channel, next.id)!;
-    const value: Post = { ...next, at, version: announcement.cursor };
+    // Not the cursor: a hidden post's text may change without a change for readers.
+    const value: Post = { ...next, at, version: newEpoch() };
     sql.putPost.run(
       channel.id,
       value.id,
@@ -337,7 +339,7 @@ function part<A>(
 }
 
 function parsePageAfter(text: string): { created: number; name: string } | null {
-  const match = /^(\d{1,15})\.([^]+)$/.exec(text);
+  const match = /^(\d{1,15})\.(.+)$/s.exec(text);
   return match && { created: Number(match[1]), name: match[2]! };
 }
 

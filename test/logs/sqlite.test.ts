@@ -1,13 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { sqliteLog } from "../../src/logs/sqlite.ts";
 import { logSuite } from "../../src/testing/log-suite.ts";
+import { emptyFolder } from "../support/folder.ts";
 
 function folder(): { path: string; dispose: () => Promise<void> } {
-  const dir = mkdtempSync(join(tmpdir(), "tidings-"));
-  return { path: join(dir, "log.db"), dispose: async () => rmSync(dir, { recursive: true }) };
+  const { path, dispose } = emptyFolder();
+  return { path: join(path, "log.db"), dispose };
 }
 
 const paths = new WeakMap<object, string>();

@@ -1,0 +1,553 @@
+import type { Announcement, Bus, Unsubscribe } from "../buses/bus.ts";
+import type { Log, Since } from "../logs/log.ts";
+import {
+  type Cursor,
+  type CursorParts,
+  encodeHeartbeat,
+  encodeReset,
+  encodeRetry,
+  encodeUpdate,
+  isId,
+  parseCursor,
+} from "../protocol.ts";
+import type { Admission, Admitted, Connection, Encode, Reader, Refusal } from "./connection.ts";
+import { isAllowedOrigin, type Origins } from "./origins.ts";
+
+/** A reader whose socket holds more than this is left to catch up when it has drained. */
+const MAX_BUFFERED_BYTES = 256 * 1024;
+/** How often readers that lag, and whose adapter tells of no drain, are looked at. */
+const LAGGARDS_LOOKED_AT_MS = 250;
+const HEADS_ASKED_MS = { up: 5_000, down: 1_000 } as const;
+const HEARTBEAT_MS = 25_000;
+const MAX_CURSOR_LENGTH = 128;
+/** What a reader may say in one window; more closes with 1008, a larger message with 1009. */
+const MAX_MESSAGES = 60;
+const MESSAGES_WINDOW_MS = 30_000;
+const MAX_MESSAGE_BYTES = 4096;
+/** How many readers should come back each second after a restart. */
+const RETURNS_PER_SECOND = 500;
+/** A channel without readers is kept subscribed for this long, for the one who reloads. */
+const CHANNEL_KEPT_MS = 10_000;
+
+export interface HubOptions {
+  readonly log: Log;
+  readonly bus: Bus;
+  /** Whose pages may open connections. Default `["own"]`: those of the host asked. */
+  readonly origins?: Origins;
+  /** Connections at a time from one address; 0, the default, is no limit. */
+  readonly maxConnectionsPerAddress?: number;
+  /** Told of what went wrong while nobody waited for an answer. Default: `console.error`. */
+  readonly onError?: (error: unknown, context: { stage: string; channel?: string }) => void;
+}
+
+/** What happened since the start, and what is now. Plain counts, for metrics. */
+export interface HubStats {
+  readonly channels: number;
+  readonly readers: number;
+  /** Readers that have not taken what was sent to them, or are still being told what they missed. */
+  readonly lagging: number;
+  readonly admitted: number;
+  readonly refused: number;
+  /** Frames written to readers, of any kind. */
+  readonly frames: number;
+  /** Updates announced by the bus that reached readers. */
+  readonly updates: number;
+  /** Answers to "what did I miss", by what they came to. */
+  readonly catchUps: number;
+  readonly resets: number;
+  /** Times that the bus brought less than the log had. */
+  readonly gaps: number;
+}
+
+/** Who reads which page, and what each has been sent. */
+export interface Hub {
+  /**
+   * A reader asks to enter. Resolves with a refusal, or with a place from which nothing published is missed:
+   * `open` it when the upgrade is answered, `cancel` it when that failed.
+   *
+   * @example
+   * const answer = await hub.admit({ channel: "finals", cursor, origin, host, address, encode });
+   * if ("status" in answer) return refuse(answer.status, answer.reason);
+   * const reader = answer.open({ send, close, get bufferedAmount() { return socket.writableLength; } });
+   */
+  admit<F>(admission: Admission<F>): Promise<Admitted<F> | Refusal>;
+  stats(): HubStats;
+  /** Whether the bus listens; while it does not, the log is asked every second. */
+  busStatus(): "up" | "down";
+  /**
+   * Refuses newcomers, tells all readers to come back after a random time in the window, and closes them (1012).
+   * Resolves when they have left or `drainMs` are over. Log and bus are left to their owner.
+   */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+export interface CloseOptions {
+  /** Default: wide enough that about 500 readers come back each second; at most a minute. */
+  readonly retry?: RetryWindow;
+  /** Default 5,000. */
+  readonly drainMs?: number;
+}
+
+export type RetryWindow = readonly [minMs: number, maxMs: number];
+
+interface Member {
+  readonly channel: Channel;
+  readonly address: string | undefined;
+  readonly encode: Encode<unknown>;
+  connection: Connection | null;
+  /** Where a reader that lags is; `null` for those at the channel's head. */
+  cursor: Cursor | null;
+  /** Asks the log, or waits for it. */
+  busy: boolean;
+  messages: number;
+  windowEnds: number;
+  gone: boolean;
+}
+
+interface Channel {
+  readonly id: string;
+  head: Cursor;
+  at: CursorParts;
+  /** Readers at the head: what they have been sent is the channel's, not theirs. */
+  readonly current: Set<Member>;
+  /** Readers that are behind, each with a cursor. */
+  readonly lagging: Set<Member>;
+  /** Admitted, not open yet. */
+  entering: number;
+  unsubscribe: Unsubscribe | null;
+  ready: Promise<void>;
+  /** The log is being asked for what the head misses; `again` when there was reason to ask once more. */
+  refreshing: boolean;
+  again: boolean;
+  /** Answers for cursors, as long as the head is where it is: readers that missed the same share one. */
+  readonly answers: Map<Cursor, Promise<Frames>>;
+  lastFrame: number;
+  idleSince: number;
+}
+
+/** A text, and what each transport's `encode` made of it. */
+interface Frames {
+  readonly text: string;
+  readonly made: Map<Encode<unknown>, unknown>;
+  readonly cursor: Cursor;
+  readonly reset: boolean;
+}
+
+/**
+ * Makes the hub of this process.
+ *
+ * @example
+ * const hub = createHub({ log, bus });
+ * attachWebSocket(server, hub);
+ */
+export function createHub({
+  log,
+  bus,
+  origins = ["own"],
+  maxConnectionsPerAddress = 0,
+  onError = (error, context) => console.error(error, context),
+}: HubOptions): Hub {
+  const channels = new Map<string, Channel>();
+  const addresses = new Map<string, number>();
+  const counts = {
+    admitted: 0,
+    refused: 0,
+    frames: 0,
+    updates: 0,
+    catchUps: 0,
+    resets: 0,
+    gaps: 0,
+    readers: 0,
+  };
+  let busStatus: "up" | "down" = "up";
+  let isClosing = false;
+  let headsTimer: NodeJS.Timeout | undefined;
+
+  // --- channels ------------------------------------------------------------------------------------------
+
+  function channelOf(id: string): Channel {
+    const known = channels.get(id);
+    if (known) return known;
+    const channel: Channel = {
+      id,
+      head: "",
+      at: { epoch: "", seq: -1 },
+      current: new Set(),
+      lagging: new Set(),
+      entering: 0,
+      unsubscribe: null,
+      ready: Promise.resolve(),
+      refreshing: false,
+      again: false,
+      answers: new Map(),
+      lastFrame: Date.now(),
+      idleSince: Date.now(),
+    };
+    channels.set(id, channel);
+    channel.ready = join(channel);
+    channel.ready.catch(() => channels.get(id) === channel && channels.delete(id));
+    return channel;
+  }
+
+  /** Listens first, then takes the head: what comes in between is found out by its number. */
+  async function join(channel: Channel): Promise<void> {
+    channel.unsubscribe = await bus.subscribe(channel.id, (announcement) => hear(channel, announcement));
+    try {
+      const [head] = await log.heads([channel.id]);
+      setHead(channel, head!);
+    } catch (error) {
+      void leave(channel);
+      throw error;
+    }
+  }
+
+  async function leave(channel: Channel): Promise<void> {
+    channels.delete(channel.id);
+    try {
+      await channel.unsubscribe?.();
+    } catch (error) {
+      onError(error, { stage: "unsubscribe", channel: channel.id });
+    }
+  }
+
+  function setHead(channel: Channel, head: Cursor): void {
+    channel.head = head;
+    channel.at = parseCursor(head)!;
+    channel.answers.clear();
+  }
+
+  // --- from the bus to readers ---------------------------------------------------------------------------
+
+  function hear(channel: Channel, announcement: Announcement): void {
+    if (channel.head === "") return; // the head is being read, and will include it
+    const { epoch, seq } = parseCursor(announcement.cursor) ?? { epoch: "", seq: 0 };
+    if (epoch === channel.at.epoch) {
+      if (seq <= channel.at.seq) return;
+      if (seq === channel.at.seq + 1 && "renders" in announcement && !channel.refreshing) {
+        counts.updates++;
+        const { cursor } = announcement;
+        advance(channel, newFrames(encodeUpdate(announcement), cursor, false));
+        return;
+      }
+    }
+    // A gap, another epoch, or a cursor alone: the log knows. Its word is taken, never the bus's.
+    refresh(channel);
+  }
+
+  /** Sends a frame to all readers at the head; then that is the head. */
+  function advance(channel: Channel, frames: Frames): void {
+    const before = channel.head;
+    setHead(channel, frames.cursor);
+    channel.lastFrame = Date.now();
+    let encode: Encode<unknown> | undefined;
+    let frame: unknown;
+    for (const member of channel.current) {
+      const connection = member.connection!;
+      if (connection.bufferedAmount > MAX_BUFFERED_BYTES) {
+        member.cursor = before;
+        channel.current.delete(member);
+        channel.lagging.add(member);
+        continue;
+      }
+      if (member.encode !== encode) {
+        encode = member.encode;
+        frame = frameFor(frames, encode);
+      }
+      counts.frames++;
+      if (frames.reset) counts.resets++;
+      connection.send(frame);
+    }
+    for (const member of channel.lagging) catchUp(member);
+  }
+
+  function refresh(channel: Channel): void {
+    channel.again = true;
+    if (channel.refreshing) return;
+    channel.refreshing = true;
+    void (async () => {
+      try {
+        while (channel.again && channels.get(channel.id) === channel) {
+          channel.again = false;
+          const asked = channel.head;
+          const answer = await log.since(channel.id, asked);
+          const frames = toFrames(answer);
+          if (frames.cursor !== asked) {
+            counts.gaps++;
+            advance(channel, frames);
+          }
+          channel.again ||= "entry" in answer && answer.more;
+        }
+      } catch (error) {
+        // Asked again with the heads, a few seconds from now.
+        onError(error, { stage: "refresh", channel: channel.id });
+      } finally {
+        channel.refreshing = false;
+      }
+    })();
+  }
+
+  // --- one reader that is behind -------------------------------------------------------------------------
+
+  /** Tells a reader that lags what it missed, unless its socket is still full. */
+  function catchUp(member: Member): void {
+    const { channel, connection, cursor } = member;
+    if (member.busy || member.gone || cursor === null || connection === null) return;
+    if (cursor === channel.head) {
+      member.cursor = null;
+      channel.lagging.delete(member);
+      channel.current.add(member);
+      return;
+    }
+    if (connection.bufferedAmount > MAX_BUFFERED_BYTES) return;
+    member.busy = true;
+    missed(channel, cursor).then(
+      (frames) => {
+        member.busy = false;
+        if (member.gone) return;
+        const moved = frames.cursor !== cursor;
+        if (moved || frames.reset) write(member, frames);
+        member.cursor = frames.cursor;
+        // Behind this process's head: go on. Ahead of it, or of another epoch: the channel has to follow first.
+        if (frames.cursor === channel.head || (moved && isBehind(frames.cursor, channel.at))) catchUp(member);
+        else refresh(channel);
+      },
+      (error: unknown) => {
+        member.busy = false; // looked at again with the other laggards
+        onError(error, { stage: "catch up", channel: channel.id });
+      },
+    );
+  }
+
+  function missed(channel: Channel, cursor: Cursor): Promise<Frames> {
+    let answer = channel.answers.get(cursor);
+    if (!answer) {
+      counts.catchUps++;
+      answer = log.since(channel.id, cursor).then(toFrames);
+      channel.answers.set(cursor, answer);
+      answer.catch(() => channel.answers.delete(cursor));
+    }
+    return answer;
+  }
+
+  function write(member: Member, frames: Frames): void {
+    counts.frames++;
+    if (frames.reset) counts.resets++;
+    member.connection!.send(frameFor(frames, member.encode));
+  }
+
+  // --- coming and going ----------------------------------------------------------------------------------
+
+  function refuse(status: number, reason: string, retryAfter?: number): Refusal {
+    counts.refused++;
+    return retryAfter === undefined ? { status, reason } : { status, reason, retryAfter };
+  }
+
+  async function admit<F>(admission: Admission<F>): Promise<Admitted<F> | Refusal> {
+    const { channel: id, cursor, origin, host, address, encode } = admission;
+    if (isClosing) return refuse(503, "restarting", 5);
+    if (!isId(id)) return refuse(400, "not a channel id");
+    if (cursor && cursor.length > MAX_CURSOR_LENGTH) return refuse(400, "not a cursor");
+    if (!isAllowedOrigin(origins, origin, host)) return refuse(403, "this origin may not read here");
+    const connections = address === undefined ? 0 : (addresses.get(address) ?? 0);
+    if (maxConnectionsPerAddress > 0 && connections >= maxConnectionsPerAddress) {
+      return refuse(429, "too many connections from this address", 60);
+    }
+    if (address !== undefined) addresses.set(address, connections + 1);
+    const channel = channelOf(id);
+    channel.entering++;
+    const member: Member = {
+      channel,
+      address,
+      encode: encode as Encode<unknown>,
+      connection: null,
+      cursor: null,
+      busy: false,
+      gone: false,
+      messages: 0,
+      windowEnds: 0,
+    };
+    try {
+      await channel.ready;
+    } catch (error) {
+      onError(error, { stage: "join", channel: id });
+      goodbye(member);
+      return refuse(503, "the history cannot be read now", 5);
+    }
+    member.cursor = cursor || channel.head;
+    counts.admitted++;
+    return {
+      open: (connection) => welcome(member, connection as Connection),
+      cancel: () => goodbye(member),
+    };
+  }
+
+  function welcome(member: Member, connection: Connection): Reader {
+    const { channel } = member;
+    channel.entering--;
+    counts.readers++;
+    member.connection = connection;
+    channel.lagging.add(member);
+    if (isClosing) sendAway(member, farewell(retryWindow()));
+    else catchUp(member);
+    return {
+      message: (bytes) => hearReader(member, bytes),
+      drained: () => catchUp(member),
+      closed: () => goodbye(member),
+    };
+  }
+
+  /** A reader has nothing to say; it may say it a little. */
+  function hearReader(member: Member, bytes: number): void {
+    if (member.gone) return;
+    const now = Date.now();
+    if (now > member.windowEnds) {
+      member.windowEnds = now + MESSAGES_WINDOW_MS;
+      member.messages = 0;
+    }
+    if (bytes > MAX_MESSAGE_BYTES) member.connection!.close(1009, "message too big");
+    else if (++member.messages > MAX_MESSAGES) member.connection!.close(1008, "too many messages");
+  }
+
+  function goodbye(member: Member): void {
+    if (member.gone) return;
+    member.gone = true;
+    const { channel, address } = member;
+    if (member.connection) counts.readers--;
+    else channel.entering--;
+    channel.current.delete(member);
+    channel.lagging.delete(member);
+    if (channel.current.size + channel.lagging.size + channel.entering === 0) channel.idleSince = Date.now();
+    if (address !== undefined) {
+      const connections = addresses.get(address)! - 1;
+      if (connections === 0) addresses.delete(address);
+      else addresses.set(address, connections);
+    }
+    if (isClosing && counts.readers === 0) everybodyLeft();
+  }
+
+  // --- timers: a few for all -----------------------------------------------------------------------------
+
+  const laggardsTimer = setInterval(() => {
+    for (const { lagging } of channels.values()) for (const member of lagging) catchUp(member);
+  }, LAGGARDS_LOOKED_AT_MS).unref();
+
+  /** The last update announced may have been lost, or never announced: nothing on the bus would tell. */
+  async function askHeads(): Promise<void> {
+    const now = Date.now();
+    const asked: Channel[] = [];
+    for (const channel of channels.values()) {
+      if (channel.head === "") continue;
+      const readers = channel.current.size + channel.lagging.size + channel.entering;
+      if (readers === 0 && now - channel.idleSince > CHANNEL_KEPT_MS) void leave(channel);
+      else asked.push(channel);
+    }
+    if (asked.length > 0) {
+      try {
+        const heads = await log.heads(asked.map(({ id }) => id));
+        for (const [i, channel] of asked.entries()) if (heads[i] !== channel.head) refresh(channel);
+      } catch (error) {
+        onError(error, { stage: "heads" });
+      }
+    }
+    for (const channel of asked) if (now - channel.lastFrame >= HEARTBEAT_MS) beat(channel);
+  }
+
+  function beat(channel: Channel): void {
+    channel.lastFrame = Date.now();
+    const frames = newFrames(encodeHeartbeat(channel.head), channel.head, false);
+    for (const member of channel.current) {
+      if (member.connection!.bufferedAmount <= MAX_BUFFERED_BYTES) write(member, frames);
+    }
+  }
+
+  function askHeadsIn(ms: number): void {
+    clearTimeout(headsTimer);
+    headsTimer = setTimeout(async () => {
+      await askHeads();
+      if (!isClosing) askHeadsIn(HEADS_ASKED_MS[busStatus]);
+    }, ms).unref();
+  }
+
+  askHeadsIn(HEADS_ASKED_MS.up);
+  bus.onStatus?.((status) => {
+    busStatus = status;
+    if (!isClosing) askHeadsIn(status === "up" ? 0 : HEADS_ASKED_MS.down);
+  });
+
+  // --- the end -------------------------------------------------------------------------------------------
+
+  let everybodyLeft = () => {};
+
+  function retryWindow(): RetryWindow {
+    return [
+      500,
+      Math.round(Math.min(Math.max(2_000, (counts.readers / RETURNS_PER_SECOND) * 1_000), 60_000)),
+    ];
+  }
+
+  function sendAway(member: Member, frames: Frames): void {
+    write(member, frames);
+    member.connection!.close(1012, "restarting");
+  }
+
+  async function close({ retry = retryWindow(), drainMs = 5_000 }: CloseOptions = {}): Promise<void> {
+    if (isClosing) return;
+    isClosing = true;
+    clearInterval(laggardsTimer);
+    clearTimeout(headsTimer);
+    const left = new Promise<void>((resolve) => {
+      everybodyLeft = resolve;
+    });
+    const frames = farewell(retry);
+    for (const channel of channels.values()) {
+      for (const member of [...channel.current, ...channel.lagging]) sendAway(member, frames);
+    }
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, drainMs);
+    });
+    if (counts.readers > 0) await Promise.race([left, late]);
+    clearTimeout(timer);
+    await Promise.all([...channels.values()].map(leave));
+  }
+
+  return {
+    admit,
+    close,
+    busStatus: () => busStatus,
+    stats() {
+      let lagging = 0;
+      for (const channel of channels.values()) lagging += channel.lagging.size;
+      return { ...counts, channels: channels.size, lagging };
+    },
+  };
+}
+
+// --- frames ----------------------------------------------------------------------------------------------
+
+function newFrames(text: string, cursor: Cursor, reset: boolean): Frames {
+  return { text, cursor, reset, made: new Map() };
+}
+
+function farewell([minMs, maxMs]: RetryWindow): Frames {
+  return newFrames(encodeRetry(minMs, maxMs), "", false);
+}
+
+function toFrames(answer: Since): Frames {
+  if ("reset" in answer) return newFrames(encodeReset(answer.reset), answer.reset, true);
+  return newFrames(encodeUpdate(answer.entry), answer.entry.cursor, false);
+}
+
+function frameFor({ made, text }: Frames, encode: Encode<unknown>): unknown {
+  let frame = made.get(encode);
+  if (frame === undefined) {
+    frame = encode(text);
+    made.set(encode, frame);
+  }
+  return frame;
+}
+
+function isBehind(cursor: Cursor, head: CursorParts): boolean {
+  const at = parseCursor(cursor);
+  return at !== null && at.epoch === head.epoch && at.seq < head.seq;
+}

@@ -1,0 +1,39 @@
+/** The public names, in the order of the way. */
+
+export type { Announcement, Bus, Listener, Unsubscribe } from "./buses/bus.ts";
+export { type MemoryBusOptions, memoryBus } from "./buses/memory.ts";
+export { type ErrorCode, TidingsError, type TidingsErrorOptions } from "./errors.ts";
+export type { Admission, Admitted, Connection, Encode, Reader, Refusal } from "./hub/connection.ts";
+export {
+  type CloseOptions,
+  createHub,
+  type Hub,
+  type HubOptions,
+  type HubStats,
+  type RetryWindow,
+} from "./hub/hub.ts";
+export type { Origins } from "./hub/origins.ts";
+export type { AppendOptions, Log, Since } from "./logs/log.ts";
+export { memoryLog } from "./logs/memory.ts";
+export {
+  type Cursor,
+  type CursorParts,
+  type Draft,
+  type DraftRender,
+  decodeUpdate,
+  draftUpdate,
+  type Entry,
+  encodeUpdate,
+  type Frame,
+  isId,
+  parseCursor,
+  type Render,
+  type RendersInput,
+  type Update,
+} from "./protocol.ts";
+export {
+  BaseWebsocketPublisher,
+  createPublisher,
+  type Publisher,
+  type PublishOptions,
+} from "./publishers/publisher.ts";

@@ -1,0 +1,361 @@
+import assert from "node:assert/strict";
+import { connect as connectTcp } from "node:net";
+import { type ClientOptions, WebSocket } from "ws";
+import { memoryBus } from "../buses/memory.ts";
+import { createHub, type Hub, type HubOptions } from "../hub/hub.ts";
+import type { Log } from "../logs/log.ts";
+import { memoryLog } from "../logs/memory.ts";
+import type { Frame } from "../protocol.ts";
+import { createPublisher, type Publisher } from "../publishers/publisher.ts";
+import { eventually, type Runner } from "./runner.ts";
+
+export interface AdapterSuiteOptions {
+  /**
+   * Starts a server that serves the hub through the adapter at `/ws/channel/<id>/`, on loopback.
+   * `url` is `ws://host:port`; `close` ends the server and what is still connected.
+   */
+  readonly start: (hub: Hub) => Promise<{ url: string; close(): Promise<void> }>;
+}
+
+/**
+ * What an adapter for WebSockets must do to be one: real sockets against a real server.
+ *
+ * @example
+ * adapterSuite({ describe, it }, { start: async (hub) => startMyServer(hub) });
+ */
+export function adapterSuite({ describe, it }: Runner, { start }: AdapterSuiteOptions): void {
+  const test = (name: string, body: (site: Site) => Promise<void>, options: Partial<HubOptions> = {}) =>
+    it(name, async () => {
+      const [log, bus] = [memoryLog(), memoryBus()];
+      const hub = createHub({ log, bus, ...options });
+      const { url, close } = await start(hub);
+      const readers: ReaderSocket[] = [];
+      try {
+        await body({
+          hub,
+          url,
+          log,
+          publisher: createPublisher({ log, bus }),
+          async read(path, clientOptions) {
+            const reader = await openReader(url + path, clientOptions);
+            readers.push(reader);
+            return reader;
+          },
+        });
+      } finally {
+        for (const { socket } of readers) socket.terminate();
+        await hub.close({ drainMs: 1_000 });
+        await close();
+      }
+    });
+
+  describe("adapter", () => {
+    test("a reader without a cursor gets what is published from then on", async ({ publisher, read }) => {
+      await publisher.publish("finals", { 1: post("before") });
+      const reader = await read("/ws/channel/finals/");
+      const { cursor } = await publisher.publish("finals", { 2: post("after") }, ["1"]);
+      assert.deepEqual(await reader.next(), {
+        renders: { 2: { show: true, content: "after", at: 2 } },
+        removals: ["1"],
+        cursor,
+      });
+    });
+
+    test("a reader with a cursor gets all it missed as one update, then goes on live", async (site) => {
+      const { publisher, read } = site;
+      const { cursor: start } = await publisher.publish("finals", { 1: post("one") });
+      for (let n = 2; n <= 50; n++) await publisher.publish("finals", { [n % 7]: post(`version ${n}`) });
+      const reader = await read(`/ws/channel/finals/?cursor=${start}`);
+      const missed = await reader.next();
+      assert.equal(Object.keys(missed.renders).length, 7);
+      const { cursor } = await publisher.publish("finals", { live: post("live") });
+      assert.equal((await reader.next()).cursor, cursor);
+      assert.equal(reader.frames.length, 2);
+    });
+
+    test("nothing is missed or doubled while readers join", async ({ publisher, read }) => {
+      const { cursor: start } = await publisher.publish("finals", { 0: post("0") });
+      let last = start;
+      const publishing = (async () => {
+        for (let n = 1; n <= 200; n++) {
+          last = (await publisher.publish("finals", { [n]: post(String(n)) })).cursor;
+          if (n % 5 === 0) await new Promise((resolve) => setImmediate(resolve));
+        }
+      })();
+      const readers = await Promise.all(
+        Array.from({ length: 20 }, () => read(`/ws/channel/finals/?cursor=${start}`)),
+      );
+      await publishing;
+      for (const reader of readers) {
+        await eventually(() => assert.equal(reader.frames.at(-1)?.cursor, last));
+        const ids = reader.frames.flatMap(({ renders }) => Object.keys(renders).map(Number));
+        assert.deepEqual(
+          ids,
+          Array.from({ length: 200 }, (_, n) => n + 1),
+        );
+      }
+    });
+
+    test("a cursor that does not hold is reset, and the reader goes on live", async ({ publisher, read }) => {
+      const { cursor: head } = await publisher.publish("finals", { 1: post("one") });
+      for (const cursor of ["unknown.7", "nonsense", `${head}9`]) {
+        const reader = await read(`/ws/channel/finals/?cursor=${encodeURIComponent(cursor)}`);
+        assert.deepEqual(await reader.next(), { renders: {}, removals: [], cursor: head, reset: true });
+      }
+    });
+
+    test("channel ids are percent-decoded", async ({ publisher, read }) => {
+      for (const id of ["-100123", "é t é", "100%", "日本?#&", "__proto__", "x".repeat(255)]) {
+        const reader = await read(`/ws/channel/${encodeURIComponent(id)}/`);
+        await publisher.publish(id, { 1: post(id) });
+        assert.equal((await reader.next()).renders["1"]?.content, id);
+      }
+    });
+
+    test("takes frames of 1 MB, in order", async ({ publisher, read }) => {
+      const reader = await read("/ws/channel/finals/");
+      const texts = Array.from({ length: 5 }, (_, n) => String(n).repeat(1_000_000));
+      for (const [n, text] of texts.entries()) await publisher.publish("finals", { [n]: post(text) });
+      for (const [n, text] of texts.entries()) {
+        const { renders } = await reader.next();
+        assert.equal(renders[n]?.content, text);
+      }
+    });
+
+    test("a reader that stops reading costs no memory, and gets one compacted update when it goes on", async (site) => {
+      const { publisher, read, hub, log } = site;
+      const reader = await read("/ws/channel/finals/");
+      await eventually(() => assert.equal(hub.stats().readers, 1));
+      reader.socket.pause();
+      const versions = 100;
+      const before = process.memoryUsage().arrayBuffers;
+      for (let n = 1; n <= versions; n++) {
+        await publisher.publish("finals", { same: post(`${n} `.repeat(100_000)) });
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      assert.equal(hub.stats().lagging, 1);
+      const grown = process.memoryUsage().arrayBuffers - before;
+      assert.ok(grown < 20_000_000, `grew by ${grown} bytes; ${versions} updates are 30 MB and more`);
+      reader.socket.resume();
+      const [head] = await log.heads(["finals"]);
+      await eventually(() => assert.equal(reader.frames.at(-1)?.cursor, head));
+      assert.ok(reader.frames.length < versions / 2, `${reader.frames.length} frames`);
+      assert.equal(reader.frames.at(-1)?.renders.same?.content, `${versions} `.repeat(100_000));
+      await eventually(() => assert.equal(hub.stats().lagging, 0));
+    });
+
+    test("refuses before the upgrade what may not enter", async ({ url }) => {
+      const status = (path: string, options: ClientOptions = {}) => refusedWith(url + path, options);
+      assert.equal(await status("/ws/channel/a%2Fb/"), 400);
+      assert.equal(await status("/ws/channel/%FF/"), 400);
+      assert.equal(await status(`/ws/channel/${"x".repeat(256)}/`), 400);
+      assert.equal(await status("/ws/channel/a%00b/"), 400);
+      assert.equal(await status(`/ws/channel/finals/?cursor=${"x".repeat(129)}`), 400);
+      assert.equal(await status("/ws/channel/finals"), 404);
+      assert.equal(await status("/ws/channel/"), 404);
+      assert.equal(await status("/ws/channel/a/b/"), 404);
+      assert.equal(await status("/elsewhere"), 404);
+      assert.equal(await status("/ws/channel/finals/", { origin: "https://evil.example" }), 403);
+      assert.equal(await status("/ws/channel/finals/", { origin: "null" }), 403);
+    });
+
+    test("lets in pages of its own host", async ({ url, read }) => {
+      await read("/ws/channel/finals/", { origin: url.replace("ws:", "http:") });
+    });
+
+    test(
+      "lets in the origins it was given, and no others",
+      async ({ url, read }) => {
+        await read("/ws/channel/finals/", { origin: "https://news.example" });
+        assert.equal(
+          await refusedWith(`${url}/ws/channel/finals/`, { origin: "https://news.example.evil" }),
+          403,
+        );
+      },
+      { origins: ["https://news.example"] },
+    );
+
+    test(
+      "limits connections per address, and gives places back",
+      async ({ url, read, hub }) => {
+        const first = await read("/ws/channel/finals/");
+        await read("/ws/channel/finals/");
+        assert.equal(await refusedWith(`${url}/ws/channel/finals/`), 429);
+        first.socket.close();
+        await eventually(() => assert.equal(hub.stats().readers, 1));
+        await read("/ws/channel/finals/");
+      },
+      { maxConnectionsPerAddress: 2 },
+    );
+
+    test("a reader's messages are ignored; large, many or malformed ones close with their code", async (site) => {
+      const quiet = await site.read("/ws/channel/finals/");
+      quiet.socket.send("hello");
+      quiet.socket.send(Buffer.alloc(4096));
+      await site.publisher.publish("finals", { 1: post("still there") });
+      await quiet.next();
+
+      const large = await site.read("/ws/channel/finals/");
+      large.socket.send("x".repeat(4097));
+      assert.equal(await large.closed, 1009);
+
+      const many = await site.read("/ws/channel/finals/");
+      for (let n = 0; n < 61; n++) many.socket.send("hello");
+      assert.equal(await many.closed, 1008);
+
+      for (const [bytes, code] of MALFORMED) {
+        assert.equal(
+          await closeCodeAfter(`${site.url}/ws/channel/finals/`, bytes),
+          code,
+          bytes.toString("hex"),
+        );
+      }
+      await eventually(() => assert.equal(site.hub.stats().readers, 1));
+    });
+
+    test("readers that leave, or vanish, are forgotten", async ({ read, hub }) => {
+      const readers = await Promise.all(Array.from({ length: 50 }, () => read("/ws/channel/finals/")));
+      await eventually(() => assert.equal(hub.stats().readers, 50));
+      for (const [n, { socket }] of readers.entries()) n % 2 ? socket.close() : socket.terminate();
+      await eventually(() => assert.equal(hub.stats().readers, 0));
+    });
+
+    test("hub.close() tells readers when to come back, closes with 1012, refuses newcomers", async (site) => {
+      const reader = await site.read("/ws/channel/finals/");
+      await eventually(() => assert.equal(site.hub.stats().readers, 1));
+      const closing = site.hub.close({ retry: [100, 900] });
+      assert.deepEqual(await reader.next(), { renders: {}, removals: [], retry: [100, 900] });
+      assert.equal(await reader.closed, 1012);
+      await closing;
+      assert.equal(await refusedWith(`${site.url}/ws/channel/finals/`), 503);
+    });
+
+    test("reaches a thousand readers", async ({ publisher, read, hub }) => {
+      const readers = [];
+      for (let n = 0; n < 20; n++) {
+        readers.push(...(await Promise.all(Array.from({ length: 50 }, () => read("/ws/channel/finals/")))));
+      }
+      await eventually(() => assert.equal(hub.stats().readers, 1000));
+      for (let n = 0; n < 10; n++) await publisher.publish("finals", { [n]: post(String(n)) });
+      for (const { frames } of readers) {
+        await eventually(() => assert.equal(frames.length, 10));
+        assert.deepEqual(
+          frames.map(({ renders }) => Object.keys(renders)[0]),
+          Array.from({ length: 10 }, (_, n) => String(n)),
+        );
+      }
+    });
+  });
+}
+
+// --- words of the tests ----------------------------------------------------------------------------------
+
+interface Site {
+  readonly hub: Hub;
+  readonly log: Log;
+  readonly publisher: Publisher;
+  readonly url: string;
+  read(path: string, options?: ClientOptions): Promise<ReaderSocket>;
+}
+
+interface ReaderSocket {
+  readonly socket: WebSocket;
+  /** All frames so far. */
+  readonly frames: Frame[];
+  /** The next frame that this was not asked for yet. */
+  next(): Promise<Frame>;
+  /** The close code. */
+  readonly closed: Promise<number>;
+}
+
+const post = (content: string) => ({ show: true, content });
+
+/** Frames no browser sends, and how the connection ends. */
+const MALFORMED: readonly (readonly [Buffer, number])[] = [
+  [Buffer.from([0x81, 0x01, 0x61]), 1002], // not masked
+  [Buffer.from([0xf1, 0x80, 0, 0, 0, 0]), 1002], // reserved bits
+  [Buffer.from([0x83, 0x80, 0, 0, 0, 0]), 1002], // unknown opcode
+  [Buffer.from([0x80, 0x80, 0, 0, 0, 0]), 1002], // continues nothing
+  [Buffer.from([0x09, 0x80, 0, 0, 0, 0]), 1002], // a ping in fragments
+  [Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0xc3, 0x28]), 1007], // not UTF-8
+  [Buffer.from([0x81, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]), 1009], // says it is 4 GiB
+];
+
+async function openReader(url: string, options: ClientOptions = {}): Promise<ReaderSocket> {
+  const socket = new WebSocket(url, { perMessageDeflate: false, ...options });
+  const frames: Frame[] = [];
+  const waiting: (() => void)[] = [];
+  let taken = 0;
+  socket.on("message", (data) => {
+    frames.push(JSON.parse(String(data)) as Frame);
+    for (const wake of waiting.splice(0)) wake();
+  });
+  const closed = new Promise<number>((resolve) => {
+    socket.on("close", resolve);
+  });
+  await new Promise<void>((resolve, reject) => {
+    socket.once("open", resolve);
+    socket.once("error", reject);
+  });
+  socket.on("error", () => {});
+  return {
+    socket,
+    frames,
+    closed,
+    async next() {
+      const ended = closed.then((code) => Promise.reject(new Error(`closed with ${code}, no frame`)));
+      ended.catch(() => {});
+      while (frames.length <= taken) {
+        await Promise.race([new Promise<void>((resolve) => waiting.push(resolve)), ended]);
+      }
+      return frames[taken++]!;
+    },
+  };
+}
+
+/** The status of a handshake that is not to succeed. */
+function refusedWith(url: string, options: ClientOptions = {}): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url, options);
+    socket.on("unexpected-response", (request, response) => {
+      resolve(response.statusCode);
+      request.destroy();
+    });
+    socket.on("open", () => {
+      socket.terminate();
+      reject(new Error(`${url} let the reader in`));
+    });
+    socket.on("error", reject);
+  });
+}
+
+/** Opens a socket by hand, sends `bytes` after the handshake, and reads the close code that comes back. */
+function closeCodeAfter(url: string, bytes: Buffer): Promise<number> {
+  const { hostname, port, pathname, host } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp(Number(port), hostname, () => {
+      socket.write(
+        `GET ${pathname} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+      );
+    });
+    let received = Buffer.alloc(0);
+    let sent = false;
+    socket.on("data", (data: Buffer) => {
+      received = Buffer.concat([received, data]);
+      const end = received.indexOf("\r\n\r\n");
+      if (end < 0) return;
+      if (!sent) {
+        sent = true;
+        socket.write(bytes);
+      }
+      const frame = received.subarray(end + 4);
+      if (frame.length < 4) return;
+      if (frame[0] === 0x88) resolve(frame.readUInt16BE(2));
+      else reject(new Error(`a frame that is no close: ${frame.toString("hex")}`));
+      socket.destroy();
+    });
+    socket.on("error", reject);
+    socket.on("close", () => reject(new Error("the connection ended without a close frame")));
+  });
+}
