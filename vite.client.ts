@@ -12,7 +12,7 @@ const script = (input: Record<string, string>, format: "iife" | "es"): Environme
     copyPublicDir: false,
     modulePreload: false,
     minify: true,
-    target: ["chrome94", "firefox93", "safari15.4"],
+    target: "es2022",
     rolldownOptions: {
       input,
       output: { format, entryFileNames: "[name].js", assetFileNames: "[name][extname]" },
