@@ -1,6 +1,7 @@
 /** From a post to the HTML that its readers get. */
 import { LinkifyIt } from "linkify-it";
 import { type Html, html, raw } from "../templates/html.ts";
+import { time } from "../templates/time.ts";
 import { embedFrame } from "./embeds.ts";
 import type { Block, ImageBlock, Post } from "./model.ts";
 import { isImageId, LINK_REL, safeUrl } from "./urls.ts";
@@ -18,9 +19,11 @@ export interface RenderOptions {
  */
 export function renderPost(post: Post, options: RenderOptions = {}): string {
   if (!post.show) return "";
-  const edited = post.modified > post.created && html` ${time("modified", post.modified)}`;
+  const edited =
+    post.modified > post.created &&
+    html` <span class="live-post-edited">Edited ${time(post.modified, "live-post-modified")}</span>`;
   return String(
-    html`<article class="live-post" data-post-id="${post.id}"><header class="live-post-meta">${time("created", post.created)}${edited}</header><div class="live-post-content">${post.content.map((block) => renderBlock(block, options))}</div></article>`,
+    html`<article class="live-post" data-post-id="${post.id}"><header class="live-post-meta">${time(post.created, "live-post-created")}${edited}</header><div class="live-post-content">${post.content.map((block) => renderBlock(block, options))}</div></article>`,
   );
 }
 
@@ -77,26 +80,4 @@ function linkify(line: string): Html[] {
   }
   parts.push(html`${line.slice(end)}`);
   return parts;
-}
-
-// --- time ------------------------------------------------------------------------------------------------
-
-const day = new Intl.DateTimeFormat("en-GB", {
-  timeZone: "UTC",
-  day: "numeric",
-  month: "short",
-  year: "numeric",
-});
-const minute = new Intl.DateTimeFormat("en-GB", {
-  timeZone: "UTC",
-  hour: "2-digit",
-  minute: "2-digit",
-  hourCycle: "h23",
-});
-
-/** In UTC, for every reader has the same HTML; a script in the page may make it local. */
-function time(what: "created" | "modified", at: number): Html {
-  const text = `${day.format(at)}, ${minute.format(at)} UTC`;
-  const element = html`<time class="live-post-${what}" datetime="${new Date(at).toISOString()}">${text}</time>`;
-  return what === "modified" ? html`<span class="live-post-edited">Edited ${element}</span>` : element;
 }

@@ -1,0 +1,65 @@
+/** What came above the part of the page that its reader looks at, and the button that leads there. */
+export interface NewPosts {
+  /** Takes the posts that an update added: marks those in sight, counts those above it. */
+  add(posts: readonly HTMLElement[]): void;
+}
+
+/**
+ * @param button Hidden while nothing is waiting. Pressed, it leads to the newest of the posts that wait.
+ * @param announce Says something to those who don't see the page.
+ */
+export function newPostsButton(button: HTMLButtonElement, announce: (text: string) => void): NewPosts {
+  const waiting = new Set<Element>();
+  const show = (): void => {
+    // A post may have been taken away, or put out of sight, before it was looked at.
+    for (const post of waiting) if (post.getClientRects().length === 0) leave(post);
+    button.hidden = waiting.size === 0;
+    button.textContent = count(waiting.size);
+  };
+  const leave = (post: Element): void => {
+    waiting.delete(post);
+    seen.unobserve(post);
+  };
+  const seen = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) if (isIntersecting) leave(target);
+    show();
+  });
+
+  button.addEventListener("click", () => {
+    const newest = [...waiting].reduce<Element | undefined>(
+      (top, post) => (top && top.getBoundingClientRect().top < post.getBoundingClientRect().top ? top : post),
+      undefined,
+    );
+    for (const post of waiting) leave(post);
+    show();
+    if (newest) goTo(newest.closest<HTMLElement>(".live-post-wrapper")!);
+  });
+
+  return {
+    add(posts) {
+      for (const post of posts) {
+        if (post.getBoundingClientRect().bottom <= 0) {
+          waiting.add(post);
+          seen.observe(post);
+        } else {
+          post.parentElement!.classList.add("is-new");
+        }
+      }
+      show();
+      if (posts.length > 0) announce(`${count(posts.length)}.`);
+    },
+  };
+}
+
+function count(posts: number): string {
+  return posts === 1 ? "1 new post" : `${posts} new posts`;
+}
+
+/** The focus goes along, so that the keyboard and a screen reader go on from there. */
+function goTo(element: HTMLElement): void {
+  const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  // On the wrapper: an attribute of the post itself would make it differ from what the server has.
+  element.tabIndex = -1;
+  element.focus({ preventScroll: true });
+  element.scrollIntoView({ behavior: isStill ? "instant" : "smooth", block: "start" });
+}
