@@ -104,7 +104,7 @@ export function createComposer(options: ComposerOptions): Composer {
       { class: "row tools", role: "group", "aria-label": "Add to the post" },
       button("Picture", () => picker.click()),
       button("Text", () => add(textRow(""), true)),
-      button("Embed link", () => add(embedRow(""), true)),
+      button("Embed", () => add(embedRow(""), true)),
       button("HTML", () => add(htmlRow(""), true)),
     ),
     picker,
@@ -185,7 +185,7 @@ export function createComposer(options: ComposerOptions): Composer {
     parts: readonly (HTMLElement | null)[],
     rest: Pick<Row, "block" | "upload">,
   ): Row {
-    input.id = uniqueId();
+    input.id ||= uniqueId();
     const rowError = h("p", { class: "error", id: uniqueId(), role: "alert", hidden: true });
     input.setAttribute("aria-describedby", rowError.id);
     const up: HTMLButtonElement = button("↑", () => move(row, -1, up), {
@@ -203,7 +203,7 @@ export function createComposer(options: ComposerOptions): Composer {
         h(
           "div",
           { class: "block-head" },
-          h("label", { for: input.id }, name),
+          h(type === "image" ? "span" : "label", { for: input.id, class: "name" }, name),
           up,
           down,
           button("✕", () => remove(row), { class: "icon", "aria-label": `Remove ${name}` }),
@@ -257,18 +257,19 @@ export function createComposer(options: ComposerOptions): Composer {
       { class: "hint" },
       "A video, map or track plays in the page; any other address is a link.",
     );
-    return makeRow("embed", "Embed link", input, [input, hint], {
+    return makeRow("embed", "Embed", input, [input, hint], {
       block: () => (input.value.trim() === "" ? null : { type: "embed", value: input.value.trim() }),
     });
   }
 
   function imageRow(source: { value: string; alt: string } | File): Row {
     const alt = h("input", { type: "text", value: source instanceof File ? "" : source.alt, dir: "auto" });
-    const hint = h("p", { class: "hint" }, "Say what it shows, for those who don't see it.");
+    alt.id = uniqueId();
+    const label = h("label", { for: alt.id }, "What it shows, for those who don’t see it");
     const img = h("img", { alt: "", class: "preview" });
     if (!(source instanceof File)) {
       img.src = imageUrl(source.value);
-      return makeRow("image", "Picture description", alt, [img, alt, hint], {
+      return makeRow("image", "Picture", alt, [img, label, alt], {
         block: () => ({ type: "image", value: source.value, alt: alt.value.trim() }),
       });
     }
@@ -282,7 +283,7 @@ export function createComposer(options: ComposerOptions): Composer {
     const progress = h("p", { class: "hint", role: "status" }, "Uploading…");
     const again = button("Try again", start, { hidden: true });
     const upload: NonNullable<Row["upload"]> = { state: "going", end: Promise.resolve() };
-    const row = makeRow("image", "Picture description", alt, [img, progress, again, alt, hint], {
+    const row = makeRow("image", "Picture", alt, [img, progress, again, label, alt], {
       upload,
       block: () => (value === null ? null : { type: "image", value, alt: alt.value.trim() }),
     });

@@ -31,8 +31,8 @@ export function pageView(channelId: string, events: PageEvents): PageView {
   const address = new URL(readerPath(channelId), location.href).href;
   const actions = h(
     "div",
-    { class: "row actions" },
-    h("a", { href: address, target: "_blank", class: "button" }, "Open as a reader"),
+    { class: "row links" },
+    h("a", { href: address, target: "_blank", class: "button" }, "Open"),
     button("Copy link", async () => {
       try {
         await navigator.clipboard.writeText(address);

@@ -146,7 +146,7 @@ export function pageList(open: (channelId: string) => void): PageList {
       h(
         "div",
         { class: "row" },
-        h("button", { class: "primary" }, "Create page"),
+        h("button", { class: "primary" }, "Create"),
         button("Cancel", leave, { class: "quiet" }),
       ),
     );

@@ -41,7 +41,7 @@ export function postItem(channelId: string, first: Post, events: PostItemEvents)
   const editButton = button("Edit", () => startEdit());
   const showButton = button("", toggleShow);
   const deleteButton = button("Delete", askToDelete);
-  const actions = h("div", { class: "row actions" }, editButton, showButton, deleteButton);
+  const actions = h("div", { class: "row links" }, editButton, showButton, deleteButton);
   const article = h("article", {}, head, body, actions, error);
   const element = h("li", { class: "post" }, article);
 

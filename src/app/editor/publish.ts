@@ -1,6 +1,6 @@
 /** The new post: written, kept as a draft, published once. */
 import type { Block, Post } from "../../pages/model.ts";
-import { ApiError, createPost, type NewPost, updatePost } from "./api.ts";
+import { ApiError, createPost, getPost, updatePost } from "./api.ts";
 import { sameContent } from "./blocks.ts";
 import { type Composer, createComposer } from "./composer.ts";
 import { announce, button, h } from "./dom.ts";
@@ -60,25 +60,38 @@ export function newPost(channelId: string, onPublished: (post: Post) => void): C
    * made now if it was not then. What was changed since becomes its edit, so nothing is ever there twice.
    */
   async function send(content: readonly Block[], show: boolean): Promise<Post> {
-    if (attempt !== undefined && Date.now() - attempt.time < ATTEMPT_LASTS) {
-      const post = await tried(attempt.key, attempt.post);
-      if (sameContent(attempt.post.content, content) && attempt.post.show === show) return post;
-      return updatePost(channelId, post.id, { content, show }, post.version);
+    if (attempt === undefined || Date.now() - attempt.time > ATTEMPT_LASTS) {
+      attempt = { key: crypto.randomUUID(), post: { content, show }, time: Date.now() };
+      keep();
     }
-    attempt = { key: crypto.randomUUID(), post: { content, show }, time: Date.now() };
-    keep();
-    return tried(attempt.key, attempt.post);
-  }
-
-  async function tried(key: string, post: NewPost): Promise<Post> {
+    const tried = attempt.post;
     try {
-      const made = await createPost(channelId, post, key);
+      let post = await createPost(channelId, tried, attempt.key);
+      if (!sameContent(tried.content, content) || tried.show !== show) {
+        post = await amend(post, content, show);
+      }
       attempt = undefined;
-      return made;
+      return post;
     } catch (failure) {
       if (!(failure instanceof ApiError && failure.unclear)) attempt = undefined;
       keep();
       throw failure;
+    }
+  }
+
+  async function amend(post: Post, content: readonly Block[], show: boolean): Promise<Post> {
+    try {
+      return await updatePost(channelId, post.id, { content, show }, post.version);
+    } catch (failure) {
+      if (!(failure instanceof ApiError && (failure.code === "stale" || failure.code === "not_found"))) {
+        throw failure;
+      }
+      const now = failure.code === "stale" ? await getPost(channelId, post.id) : null;
+      if (now !== null && sameContent(now.content, content) && now.show === show) return now;
+      throw new Error(
+        "Your earlier try was published, and somebody else has changed it since: look at the posts below. " +
+          "To publish this as another post, press Publish again.",
+      );
     }
   }
 
