@@ -1,7 +1,8 @@
 /** Blocks as they come in: checked, cleaned, and limited. */
 import { TidingsError } from "../errors.ts";
+import type { DraftRender } from "../protocol.ts";
 import type { Block, ImageBlock } from "./model.ts";
-import { sanitizeHtml, showsSomething } from "./sanitize.ts";
+import { sanitizeHtml, sanitizePost, showsSomething } from "./sanitize.ts";
 import { imageIdOfPath, isImageId, safeUrl } from "./urls.ts";
 
 /** The most blocks a post may have. */
@@ -30,12 +31,29 @@ export interface ParseOptions {
 export function parseBlocks(input: unknown, options: ParseOptions = {}): Block[] {
   if (!Array.isArray(input)) throw invalid("content", "must be a list of blocks");
   if (input.length === 0) throw invalid("content", "must have at least one block");
-  if (input.length > MAX_BLOCKS) throw tooLarge(`must have no more than ${MAX_BLOCKS} blocks`);
+  if (input.length > MAX_BLOCKS) throw tooLarge("content", `must have no more than ${MAX_BLOCKS} blocks`);
   const sent = input.map((block: unknown, i) => readBlock(block, `content.${i}`));
   checkSize(sent);
   const blocks = sent.map((block, i) => parseBlock(block, `content.${i}`, options));
   checkSize(blocks);
   return blocks;
+}
+
+/**
+ * Checks and sanitises posts that a site rendered by itself. Throws as {@link parseBlocks} does, with the
+ * culprit's path in `field`: `renders.<id>.content`.
+ */
+export function checkPostHtml(renders: ReadonlyMap<string, DraftRender>): ReadonlyMap<string, DraftRender> {
+  return new Map(
+    [...renders].map(([id, render]) => {
+      const field = `renders.${id}.content`;
+      if (Buffer.byteLength(render.content) > MAX_POST_BYTES) {
+        throw tooLarge(field, "must be no more than 1 MiB");
+      }
+      const content = naming(field, () => sanitizePost(cleanText(render.content), id));
+      return [id, { ...render, content }];
+    }),
+  );
 }
 
 /** A block of the right shape whose values are still to be judged. */
@@ -98,13 +116,7 @@ function parseBlock(block: SentBlock, path: string, options: ParseOptions): Bloc
 }
 
 function parseHtml(value: string, field: string): string {
-  let clean: string;
-  try {
-    clean = sanitizeHtml(value);
-  } catch (cause) {
-    if (cause instanceof TidingsError) throw new TidingsError(cause.code, cause.detail, { field, cause });
-    throw cause;
-  }
+  const clean = naming(field, () => sanitizeHtml(value));
   if (!showsSomething(clean)) throw invalid(field, "has nothing to show once unsafe HTML is removed");
   return clean;
 }
@@ -144,13 +156,23 @@ function checkSize(blocks: readonly (SentBlock | Block)[]): void {
     bytes += Buffer.byteLength(block.value);
     if ("alt" in block) bytes += Buffer.byteLength(block.alt ?? "");
   }
-  if (bytes > MAX_POST_BYTES) throw tooLarge("must hold no more than 1 MiB in all its blocks");
+  if (bytes > MAX_POST_BYTES) throw tooLarge("content", "must hold no more than 1 MiB in all its blocks");
+}
+
+/** What `check` throws, with the name of the field that it checked. */
+function naming<T>(field: string, check: () => T): T {
+  try {
+    return check();
+  } catch (cause) {
+    if (!(cause instanceof TidingsError)) throw cause;
+    throw new TidingsError(cause.code, `${field}: ${cause.detail}`, { field, cause });
+  }
 }
 
 function invalid(field: string, rule: string): TidingsError {
   return new TidingsError("invalid", `${field} ${rule}`, { field });
 }
 
-function tooLarge(rule: string): TidingsError {
-  return new TidingsError("too_large", `content ${rule}`, { field: "content" });
+function tooLarge(field: string, rule: string): TidingsError {
+  return new TidingsError("too_large", `${field} ${rule}`, { field });
 }

@@ -21,10 +21,35 @@ const FRAME_PLACE = "data-frame";
  * sanitizeHtml('<p onclick="x()">Goal!<script>y()</script></p>'); // "<p>Goal!</p>"
  */
 export function sanitizeHtml(input: string): string {
+  return clean(input, RULES);
+}
+
+/**
+ * The same for a whole post that a site rendered by itself: its `.live-post` markup may stay, but for a
+ * `data-post-id` other than its own.
+ *
+ * @example
+ * sanitizePost('<article class="live-post" data-post-id="7" onclick="x()">Goal!</article>', "7");
+ */
+export function sanitizePost(input: string, id: string): string {
+  return clean(input, {
+    ...RULES,
+    allowedTags: [...ALLOWED_TAGS, "article", "header", "footer", "span", "time"],
+    allowedAttributes: {
+      ...ALLOWED_ATTRIBUTES,
+      time: ["datetime"],
+      article: [{ name: "data-post-id", values: [id] }],
+      div: [{ name: "data-post-id", values: [id] }],
+    },
+    allowedClasses: { "*": POST_CLASSES },
+  });
+}
+
+function clean(input: string, rules: sanitize.IOptions): string {
   const frames: string[] = [];
   let depth = 0;
-  const clean = sanitize(input, {
-    ...RULES,
+  const cleaned = sanitize(input, {
+    ...rules,
     onOpenTag: () => {
       depth += 1;
       if (depth > MAX_NESTING) {
@@ -64,7 +89,7 @@ export function sanitizeHtml(input: string): string {
       },
     },
   });
-  return clean.replace(PLACES, (_, index: string) => frames[Number(index)] ?? "");
+  return cleaned.replace(PLACES, (_, index: string) => frames[Number(index)] ?? "");
 }
 
 const PLACES = new RegExp(`<hr ${FRAME_PLACE}="(\\d+)" />`, "g");
@@ -72,38 +97,40 @@ const PLACES = new RegExp(`<hr ${FRAME_PLACE}="(\\d+)" />`, "g");
 /** A tag that is not allowed, for what is to be dropped. */
 const DROPPED = "dropped";
 
+const ALLOWED_TAGS: readonly string[] = [
+  ...["p", "div", "br", "hr", "h2", "h3", "h4", "blockquote", "pre", "ul", "ol", "li"],
+  ...["strong", "b", "em", "i", "u", "s", "sub", "sup", "code", "a"],
+  ...["figure", "figcaption", "img", "details", "summary"],
+  ...["table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td"],
+];
+
+const ALLOWED_ATTRIBUTES: sanitize.IOptions["allowedAttributes"] & object = {
+  "*": ["lang", "dir"],
+  a: ["href", "rel"],
+  img: ["src", "alt", "width", "height", "loading", "decoding"],
+  ol: ["start", "reversed"],
+  details: ["open"],
+  th: ["colspan", "rowspan", "scope"],
+  td: ["colspan", "rowspan"],
+  hr: [FRAME_PLACE],
+};
+
+const POST_CLASSES: string[] = [
+  ...["live-post", "live-post-meta", "live-post-created", "live-post-modified", "live-post-edited"],
+  ...["live-post-content", "post-block", "post-block-*"],
+];
+
 const RULES: sanitize.IOptions = {
-  allowedTags: [
-    ...["p", "div", "br", "hr", "h2", "h3", "h4", "blockquote", "pre", "ul", "ol", "li"],
-    ...["strong", "b", "em", "i", "u", "s", "sub", "sup", "code", "a"],
-    ...["figure", "figcaption", "img", "details", "summary"],
-    ...["table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td"],
-  ],
-  allowedAttributes: {
-    "*": ["lang", "dir"],
-    a: ["href", "rel"],
-    img: ["src", "alt", "width", "height", "loading", "decoding"],
-    ol: ["start", "reversed"],
-    details: ["open"],
-    th: ["colspan", "rowspan", "scope"],
-    td: ["colspan", "rowspan"],
-    hr: [FRAME_PLACE],
-  },
+  allowedTags: [...ALLOWED_TAGS],
+  allowedAttributes: ALLOWED_ATTRIBUTES,
+  // The schemes are checked above too, as URLs; this stands behind that.
   allowedSchemes: ["http", "https", "mailto"],
   allowedSchemesByTag: { img: ["http", "https"] },
   allowProtocolRelative: false,
+  // What is in these is no text, and goes with its tag.
   nonTextTags: [
-    "script",
-    "style",
-    "textarea",
-    "option",
-    "noscript",
-    "template",
-    "title",
-    "svg",
-    "math",
-    "object",
-    "select",
+    ...["script", "style", "textarea", "option", "noscript", "template", "title", "svg", "math"],
+    ...["object", "select"],
   ],
 };
 
