@@ -12,7 +12,8 @@ export function scrollKeeper(list: HTMLElement): (change: () => void) => void {
 
   return (change) => {
     const edge = Math.max(0, scroller.getBoundingClientRect().top);
-    if (list.getBoundingClientRect().top >= edge) return change();
+    const scrolled = scroller === list ? list.scrollTop : edge - list.getBoundingClientRect().top;
+    if (scrolled <= 0) return change();
 
     const visible: [Element, number][] = [];
     const drift = scroller.scrollTop === position ? rounded : 0;

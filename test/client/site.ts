@@ -180,6 +180,11 @@ export function setDice(page: Page, value: number): Promise<void> {
   return page.evaluate((dice) => void Object.assign(window, { dice }), value);
 }
 
+/** Stops the page's (installed) clock: from here on it goes by `page.clock.runFor` alone. */
+export async function stopClock(page: Page): Promise<void> {
+  await page.clock.pauseAt((await page.evaluate(() => Date.now())) + 1000);
+}
+
 /** Resolves when the page has this cursor, and so all that came before it. */
 export async function atCursor(page: Page, cursor: string): Promise<void> {
   await page.waitForFunction(
