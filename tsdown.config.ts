@@ -6,7 +6,7 @@ const config: UserConfig = defineConfig({
   entry: ["src/**/*.ts", "!src/app/editor/**", "!src/app/reader/**"],
   unbundle: true,
   format: "esm",
-  platform: "neutral",
+  platform: "node",
   target: "node22",
   dts: true,
   fixedExtension: false,

@@ -13,6 +13,8 @@ const MAX_HEADER_WAIT_MS = 10_000;
 export interface NodeAdapterOptions {
   /** The reader's address, for limits. Default: the socket's. */
   readonly addressOf?: (request: IncomingMessage) => string | undefined;
+  /** The host that was asked, for the check of origins. Default: the `Host` header. */
+  readonly hostOf?: (request: IncomingMessage) => string | undefined;
   /** Before the path, when the site lives below one: `"/live"`. */
   readonly base?: string;
 }
@@ -29,7 +31,11 @@ export interface NodeAdapterOptions {
  * server.listen(8765);
  */
 export function attachWebSocket(server: Server, hub: Hub, options: NodeAdapterOptions = {}): () => void {
-  const { addressOf = (request) => request.socket.remoteAddress, base = "" } = options;
+  const {
+    addressOf = (request) => request.socket.remoteAddress,
+    hostOf = (request) => request.headers.host,
+    base = "",
+  } = options;
   const sockets = new Set<{ socket: WebSocket; alive: boolean }>();
   const wss = new WebSocketServer({
     noServer: true,
@@ -55,7 +61,7 @@ export function attachWebSocket(server: Server, hub: Hub, options: NodeAdapterOp
       channel: channel ?? "",
       cursor: new URLSearchParams(query).get("cursor"),
       origin: request.headers.origin,
-      host: request.headers.host,
+      host: hostOf(request),
       address: addressOf(request),
       encode,
     });

@@ -83,7 +83,8 @@ export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStor
     addImage: db.prepare(
       "INSERT INTO images (id, type, width, height, created, bytes) VALUES (?, ?, ?, ?, ?, ?)",
     ),
-    image: db.prepare("SELECT * FROM images WHERE id = ?"),
+    image: db.prepare("SELECT id, type, width, height, created FROM images WHERE id = ?"),
+    imageBytes: db.prepare("SELECT bytes FROM images WHERE id = ?"),
   };
 
   // --- reading, inside db.read or db.write -----------------------------------------------------------
@@ -125,6 +126,12 @@ export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStor
       });
     }
     return current;
+  }
+
+  function image(id: string): Image {
+    const row = sql.image.get(id);
+    if (!row) throw new TidingsError("not_found", `there is no picture "${id}"`, { where: WHERE });
+    return { ...row } as unknown as Image;
   }
 
   // --- changing, inside db.write ---------------------------------------------------------------------
@@ -293,12 +300,11 @@ export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStor
     },
 
     async getImage(id) {
-      return db.read(() => {
-        const row = sql.image.get(id);
-        if (!row) throw new TidingsError("not_found", `there is no picture "${id}"`, { where: WHERE });
-        const { bytes, ...image } = row as unknown as Image & { bytes: Uint8Array };
-        return { image: { ...image }, bytes };
-      });
+      return db.read(() => image(id));
+    },
+
+    async readImage(id) {
+      return db.read(() => ({ image: image(id), bytes: sql.imageBytes.get(id)!.bytes as Uint8Array }));
     },
 
     async secret(name, make) {

@@ -98,7 +98,8 @@ export interface PageStore extends Log {
   viewPage(channelId: string): Promise<PageView>;
 
   addImage(image: Omit<Image, "id" | "created">, bytes: Uint8Array, options?: ChangeOptions): Promise<Image>;
-  getImage(id: string): Promise<{ image: Image; bytes: Uint8Array }>;
+  getImage(id: string): Promise<Image>;
+  readImage(id: string): Promise<{ image: Image; bytes: Uint8Array }>;
 
   /** The value kept under `name`; when there is none, keeps and returns `make()`. Two processes get one value. */
   secret(name: string, make: () => string): Promise<{ value: string; made: boolean }>;

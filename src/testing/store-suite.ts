@@ -232,9 +232,11 @@ export function storeSuite({ describe, it }: Runner, { make, reopen }: StoreSuit
     test("keeps pictures and secrets", async (store) => {
       const bytes = Buffer.from([0, 1, 2, 255]);
       const image = await store.addImage({ type: "image/webp", width: 3, height: 2 }, bytes);
-      const found = await store.getImage(image.id);
+      const found = await store.readImage(image.id);
       assert.deepEqual([found.image, Buffer.from(found.bytes)], [image, bytes]);
+      assert.deepEqual(await store.getImage(image.id), image);
       await assert.rejects(store.getImage("none"), { code: "not_found" });
+      await assert.rejects(store.readImage("none"), { code: "not_found" });
       assert.deepEqual(await store.secret("token", () => "first"), { value: "first", made: true });
       assert.deepEqual(await store.secret("token", () => "second"), { value: "first", made: false });
     });

@@ -1,9 +1,10 @@
 /** `tidings serve`: a whole live blog. */
 import { TidingsError } from "../../errors.ts";
 import { parseCommandLine } from "../flags.ts";
+import type { RunningServer } from "../server.ts";
 import { readSettings, settingFlags } from "../settings.ts";
 
-/** Starts the server, which runs until a signal ends it. */
+/** Starts the server, and closes it when a signal ends the process; a second signal does not wait. */
 export async function run(args: readonly string[]): Promise<void> {
   const { flags, positionals } = parseCommandLine(args, settingFlags());
   if (positionals.length > 0) {
@@ -15,5 +16,23 @@ export async function run(args: readonly string[]): Promise<void> {
   const warn = (message: string): void => console.error(`tidings: ${message}`);
   const settings = await readSettings({ flags, warn });
   const { startServer } = await import("../server.ts");
-  await startServer(settings);
+  const { banner } = await import("../first-start.ts");
+  const server = await startServer(settings);
+  const { greeting } = server;
+  // On later starts whoever reads the log must not find a way in there.
+  console.log(banner(greeting, process.stdout.isTTY || greeting.token !== undefined));
+
+  let isClosing = false;
+  const close = (): void => {
+    if (isClosing) process.exit(1);
+    isClosing = true;
+    server.close().then(
+      () => process.exit(),
+      (error: unknown) => {
+        console.error(error);
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGTERM", close).on("SIGINT", close);
 }

@@ -41,6 +41,9 @@ interface Row {
   readonly upload?: { state: "going" | "done" | "failed"; end: Promise<void> };
 }
 
+/** Why nothing is published while a picture in the post has failed. */
+export const NO_PICTURE: string = "A picture could not be added: try it again, or remove it.";
+
 const PICTURES = "image/png,image/jpeg,image/gif,image/webp,image/avif";
 const MAX_PICTURE = 10_000_000;
 
@@ -354,7 +357,7 @@ export function createComposer(options: ComposerOptions): Composer {
 
   function fail(failure: unknown): void {
     for (const row of rows) {
-      showError(row.error, null);
+      if (row.upload?.state !== "failed") showError(row.error, null);
       row.input.removeAttribute("aria-invalid");
     }
     showError(error, null);

@@ -2,7 +2,7 @@
 import type { Block, Post } from "../../pages/model.ts";
 import { ApiError, deletePost, getPost, updatePost } from "./api.ts";
 import { sameContent, showBlocks, showTime } from "./blocks.ts";
-import { type Composer, createComposer } from "./composer.ts";
+import { type Composer, createComposer, NO_PICTURE } from "./composer.ts";
 import { announce, button, confirmInPlace, h, showError } from "./dom.ts";
 import { dropDraft, readDraft, wouldLose, writeDraft } from "./drafts.ts";
 
@@ -207,7 +207,7 @@ export function postItem(channelId: string, first: Post, events: PostItemEvents)
     composer.setBusy(true);
     mine.saving = true;
     try {
-      if (!(await composer.uploaded())) return;
+      if (!(await composer.uploaded())) return composer.fail(NO_PICTURE);
       const content = composer.content();
       if (content.length === 0)
         return composer.fail("A post cannot be empty. Delete it, or write something.");

@@ -2,7 +2,7 @@
 import type { Block, Post } from "../../pages/model.ts";
 import { ApiError, createPost, getPost, updatePost } from "./api.ts";
 import { sameContent } from "./blocks.ts";
-import { type Composer, createComposer } from "./composer.ts";
+import { type Composer, createComposer, NO_PICTURE } from "./composer.ts";
 import { announce, button, h } from "./dom.ts";
 import { dropDraft, readDraft, wouldLose, writeDraft } from "./drafts.ts";
 
@@ -37,7 +37,7 @@ export function newPost(channelId: string, onPublished: (post: Post) => void): C
     composer.fail(null);
     composer.setBusy(true);
     try {
-      if (!(await composer.uploaded())) return;
+      if (!(await composer.uploaded())) return composer.fail(NO_PICTURE);
       const content = composer.content();
       if (content.length === 0) return composer.fail("Write something first.");
       const post = await send(content, show);

@@ -1,0 +1,62 @@
+/** `/api/channels/<id>`: for a CMS of your own. It renders, we deliver. */
+import type { FastifyInstance } from "fastify";
+import { z } from "zod";
+import { TidingsError } from "../../errors.ts";
+import type { Log } from "../../logs/log.ts";
+import { sanitizeHtml } from "../../pages/sanitize.ts";
+import type { PageStore } from "../../pages/store.ts";
+import { checkId, type DraftRender, draftUpdate } from "../../protocol.ts";
+import type { Publisher } from "../../publishers/publisher.ts";
+import { html, raw } from "../../templates/html.ts";
+import { idempotencyKey, parse } from "../http.ts";
+import type { PageParams } from "./pages.ts";
+
+const Update = z.strictObject({ renders: z.unknown(), removals: z.unknown() });
+
+export interface ChannelRoutesOptions {
+  readonly log: Log;
+  readonly store: PageStore;
+  readonly publisher: Publisher;
+  readonly trustedHtml: boolean;
+}
+
+export function channelRoutes(app: FastifyInstance, options: ChannelRoutesOptions): void {
+  const { log, store, publisher, trustedHtml } = options;
+
+  app.get<{ Params: PageParams }>("/api/channels/:channelId", async ({ params }) => {
+    const channelId = checkId(params.channelId, "channelId");
+    const [cursor] = await log.heads([channelId]);
+    return { channelId, cursor };
+  });
+
+  app.post<{ Params: PageParams }>("/api/channels/:channelId/updates", async (request) => {
+    const channelId = checkId(request.params.channelId, "channelId");
+    const update = parse(Update, request.body);
+    const draft = draftUpdate(update.renders ?? {}, update.removals ?? []);
+    if (await store.hasPage(channelId)) {
+      throw new TidingsError(
+        "conflict",
+        `"${channelId}" is a stored page: change its posts under /api/pages`,
+        {
+          field: "channelId",
+        },
+      );
+    }
+    const renders = trustedHtml ? draft.renders : new Map([...draft.renders].map(sanitised));
+    return publisher.publish(channelId, renders, draft.removals, idempotencyKey(request));
+  });
+}
+
+/** HTML from outside, cleaned, inside the element by which clients know the post. */
+function sanitised([id, render]: [string, DraftRender]): [string, DraftRender] {
+  if (!render.show) return [id, render];
+  let clean: string;
+  try {
+    clean = sanitizeHtml(render.content);
+  } catch (cause) {
+    if (!(cause instanceof TidingsError)) throw cause;
+    throw new TidingsError(cause.code, cause.detail, { field: `renders.${id}.content`, cause });
+  }
+  const content = html`<article class="live-post" data-post-id="${id}"><div class="live-post-content">${raw(clean)}</div></article>`;
+  return [id, { ...render, content: String(content) }];
+}

@@ -1,0 +1,103 @@
+/** What all routes share: errors as answers, bodies and headers as values. */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { z } from "zod";
+import { type ErrorCode, TidingsError } from "../errors.ts";
+import type { ListOptions } from "../pages/store.ts";
+
+const STATUS: Readonly<Record<ErrorCode, number>> = {
+  invalid: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  stale: 412,
+  too_large: 413,
+  unsupported: 415,
+  key_reused: 422,
+  too_many: 429,
+  settings: 500,
+  internal: 500,
+  closed: 503,
+  unavailable: 503,
+};
+
+/** Sends `{ error: { code, message, field? } }` with its status; a defect of ours is logged, and told to nobody. */
+export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const known = toTidingsError(error);
+  const status = STATUS[known.code];
+  if (status >= 500) request.log.error({ err: error }, "the request failed");
+  if (status === 401) reply.header("WWW-Authenticate", 'Bearer realm="tidings"');
+  if (status === 429 || status === 503) reply.header("Retry-After", "5");
+  const { code, detail: message, field } = known;
+  return reply
+    .code(status)
+    .send({ error: field === undefined ? { code, message } : { code, message, field } });
+}
+
+function toTidingsError(error: unknown): TidingsError {
+  if (error instanceof TidingsError) return error;
+  const { statusCode = 500, code, message } = error as Error & { statusCode?: number; code?: string };
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return new TidingsError("too_large", "the body is too large");
+  if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE") {
+    return new TidingsError("unsupported", "the body must be JSON: send Content-Type: application/json");
+  }
+  if (statusCode === 404) return new TidingsError("not_found", "there is nothing here");
+  if (statusCode >= 400 && statusCode < 500) {
+    return new TidingsError("invalid", `the request is malformed: ${message}`, { field: "body" });
+  }
+  return new TidingsError("internal", "something went wrong inside the server; its log says what", {
+    cause: error,
+  });
+}
+
+/** Checks a body or query against its schema; throws `invalid` naming the first field that is wrong. */
+export function parse<T>(schema: z.ZodType<T>, value: unknown, what = "body"): T {
+  const result = schema.safeParse(value ?? {});
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  const extra = issue.code === "unrecognized_keys" ? issue.keys[0] : undefined;
+  const path = [...issue.path, ...(extra === undefined ? [] : [extra])].join(".") || what;
+  const rule = extra === undefined ? lowerFirst(issue.message) : "is not known here";
+  throw new TidingsError("invalid", `${path}: ${rule}`, { field: path });
+}
+
+const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
+
+/** `?limit=&after=` of a list. */
+export function listOptions(query: unknown): ListOptions {
+  const { limit, after } = (query ?? {}) as Record<string, unknown>;
+  if (
+    limit !== undefined &&
+    !(/^\d{1,3}$/.test(String(limit)) && Number(limit) >= 1 && Number(limit) <= 200)
+  ) {
+    throw new TidingsError("invalid", "limit must be a number from 1 to 200", { field: "limit" });
+  }
+  if (after !== undefined && (typeof after !== "string" || after.length > 300)) {
+    throw new TidingsError("invalid", 'after must be the "next" of an earlier answer', { field: "after" });
+  }
+  return { limit: limit === undefined ? undefined : Number(limit), after };
+}
+
+/** The `Idempotency-Key`, if there is one: 1–255 visible characters. */
+export function idempotencyKey(request: FastifyRequest): { idempotencyKey: string | undefined } {
+  const key = request.headers["idempotency-key"];
+  if (key !== undefined && !(typeof key === "string" && /^[\x21-\x7e]{1,255}$/.test(key))) {
+    throw new TidingsError("invalid", "Idempotency-Key must be 1 to 255 visible ASCII characters", {
+      field: "Idempotency-Key",
+    });
+  }
+  return { idempotencyKey: key };
+}
+
+export const etagOf = (version: string): string => `"${version}"`;
+
+/** The versions that `If-Match` allows; `undefined` when any will do. Weak tags never match (RFC 9110). */
+export function ifMatch(request: FastifyRequest): { versions: readonly string[] | undefined } {
+  const header = request.headers["if-match"];
+  if (header === undefined || header.trim() === "*") return { versions: undefined };
+  const tags = [...header.matchAll(/(W\/)?"([^"]*)"/g)];
+  if (tags.length === 0) {
+    throw new TidingsError("invalid", 'If-Match must be an ETag in quotes, or "*"', { field: "If-Match" });
+  }
+  return { versions: tags.filter(([, weak]) => weak === undefined).map(([, , version]) => version!) };
+}

@@ -1,0 +1,93 @@
+/** Health and metrics. */
+import type { FastifyInstance } from "fastify";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Hub, HubStats } from "../hub/hub.ts";
+import type { PageStore } from "../pages/store.ts";
+
+const GAUGES: Readonly<Partial<Record<keyof HubStats, readonly [name: string, help: string]>>> = {
+  readers: ["tidings_readers", "Readers connected now"],
+  channels: ["tidings_channels", "Pages with readers, or with some a few seconds ago"],
+  lagging: ["tidings_readers_lagging", "Readers that have not taken all that was sent"],
+};
+
+const COUNTERS: Readonly<Partial<Record<keyof HubStats, readonly [name: string, help: string]>>> = {
+  admitted: ["tidings_readers_admitted_total", "Readers let in"],
+  refused: ["tidings_readers_refused_total", "Readers turned away before the upgrade"],
+  frames: ["tidings_frames_total", "Frames written to readers"],
+  updates: ["tidings_updates_total", "Updates that the bus brought in order"],
+  catchUps: ["tidings_catch_ups_total", "Times the log was asked what a reader had missed"],
+  resets: ["tidings_resets_total", "Readers told that their cursor does not hold"],
+  gaps: ["tidings_gaps_total", "Times the log had more than the bus had brought"],
+};
+
+export interface Observed {
+  readonly hub: Hub;
+  readonly store: PageStore;
+  /** From then on the server takes no new work. */
+  readonly isClosing: () => boolean;
+}
+
+/** Adds `/healthz` and `/readyz`, for everybody. */
+export function healthRoutes(app: FastifyInstance, { hub, store, isClosing }: Observed): void {
+  app.get("/healthz", async () => ({ status: "ok" }));
+
+  app.get("/readyz", async (_request, reply) => {
+    if (isClosing()) return reply.code(503).send({ status: "closing" });
+    try {
+      await store.heads(["readyz"]);
+    } catch {
+      return reply.code(503).send({ status: "the store cannot be read" });
+    }
+    // Without its bus a server still delivers: it asks the log every second.
+    return { status: "ok", bus: hub.busStatus() };
+  });
+}
+
+/** Adds `/metrics`; put it where the token is checked. */
+export function metricsRoute(app: FastifyInstance, hub: Hub): void {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  for (const [stat, [name, help]] of entries(GAUGES)) {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(hub.stats()[stat]);
+      },
+    });
+  }
+  for (const [stat, [name, help]] of entries(COUNTERS)) {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(hub.stats()[stat]);
+      },
+    });
+  }
+  const bus = new Gauge({ name: "tidings_bus_up", help: "1 while the bus listens", registers });
+  const seconds = new Histogram({
+    name: "tidings_http_request_seconds",
+    help: "How long requests took, by route and status",
+    labelNames: ["method", "route", "status"],
+    registers,
+  });
+
+  app.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "none";
+    seconds.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000);
+  });
+
+  app.get("/metrics", async (_request, reply) => {
+    bus.set(hub.busStatus() === "up" ? 1 : 0);
+    return reply.type(registry.contentType).send(await registry.metrics());
+  });
+}
+
+function entries(table: typeof GAUGES): [keyof HubStats, readonly [string, string]][] {
+  return Object.entries(table) as [keyof HubStats, readonly [string, string]][];
+}

@@ -1,0 +1,242 @@
+/** `tidings serve`, put together. */
+import { randomBytes } from "node:crypto";
+import { mkdir, writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
+import cookie from "@fastify/cookie";
+import proxyAddress from "@fastify/proxy-addr";
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from "fastify";
+import { type Logger, pino } from "pino";
+import { attachWebSocket, type NodeAdapterOptions } from "../adapters/node.ts";
+import { memoryBus } from "../buses/memory.ts";
+import { TidingsError } from "../errors.ts";
+import { createHub, type Hub } from "../hub/hub.ts";
+import type { Log } from "../logs/log.ts";
+import { memoryLog } from "../logs/memory.ts";
+import { routedLog } from "../logs/routed.ts";
+import { sqliteStore } from "../pages/sqlite.ts";
+import type { PageStore } from "../pages/store.ts";
+import { createPagePublisher, type PagePublisher } from "../publishers/pages.ts";
+import { createPublisher, type Publisher } from "../publishers/publisher.ts";
+import { channelRoutes } from "./api/channels.ts";
+import { imageDownload, imageUpload } from "./api/images.ts";
+import { pageRoutes } from "./api/pages.ts";
+import { postRoutes } from "./api/posts.ts";
+import { sessionRoutes } from "./api/session.ts";
+import { type Auth, createAuth } from "./auth.ts";
+import { firstPage, type Greeting } from "./first-start.ts";
+import { sendError } from "./http.ts";
+import { healthRoutes, metricsRoute } from "./observe.ts";
+import { localUrl, type Settings } from "./settings.ts";
+import { sendNotFound, siteRoutes } from "./site.ts";
+
+/** JSON bodies: a post of 1 MB may grow when it is quoted. */
+const MAX_BODY_BYTES = 8 * 1024 * 1024;
+/** Room for a channel id of 255 characters, percent-encoded. */
+const MAX_PARAM_LENGTH = 4_096;
+const CLOSE_MS = 10_000;
+
+export interface RunningServer {
+  /** Where it listens, without a slash at the end. */
+  readonly url: string;
+  readonly token: string;
+  /** What the banner tells: links, and the token on the first start. */
+  readonly greeting: Greeting;
+  readonly hub: Hub;
+  /** Sends readers away with a time to come back, finishes what was begun, and lets go of everything. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a whole live blog. Rejects with `settings` when it cannot listen or open its store as told.
+ *
+ * @example
+ * const server = await startServer(await readSettings());
+ * console.log(server.url);
+ */
+export async function startServer(
+  settings: Settings,
+  logger: Logger = pino({ level: settings.logLevel }),
+): Promise<RunningServer> {
+  await mkdir(settings.data, { recursive: true, mode: 0o700 });
+  await mkdir(dirname(settings.store), { recursive: true });
+  const imageUrl = (id: string) => `${settings.publicUrl ?? ""}/images/${id}`;
+  const store = sqliteStore({ path: settings.store, render: { imageUrl } });
+  try {
+    return await startOn(store, settings, imageUrl, logger);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function startOn(
+  store: PageStore,
+  settings: Settings,
+  imageUrl: (id: string) => string,
+  logger: Logger,
+): Promise<RunningServer> {
+  const onError = (err: unknown, context: object) => logger.warn({ err, ...context }, "went on without it");
+  const bus = memoryBus({ onError });
+  const log = settings.log === "memory" ? routedLog({ pages: store, others: memoryLog() }) : store;
+  const hub = createHub({
+    log,
+    bus,
+    origins:
+      settings.publicUrl === undefined
+        ? settings.origins
+        : [...settings.origins, new URL(settings.publicUrl).origin],
+    maxConnectionsPerAddress: settings.maxConnectionsPerAddress,
+    onError,
+  });
+  const publisher = createPublisher({ log, bus });
+  const pages = createPagePublisher({ store, bus });
+  const secrets = await readSecrets(store, settings);
+  const auth = createAuth({ ...secrets, publicUrl: settings.publicUrl });
+
+  const trusts = trusting(settings.trustProxy);
+  let isClosing = false;
+  const app = Fastify({
+    loggerInstance: logger as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: MAX_BODY_BYTES,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    trustProxy: trusts,
+    requestTimeout: 120_000,
+    http: { headersTimeout: 15_000 },
+    forceCloseConnections: "idle",
+  });
+  app.setErrorHandler(sendError);
+  await app.register(cookie);
+  await addRoutes(app, {
+    settings,
+    store,
+    log,
+    hub,
+    publisher,
+    pages,
+    auth,
+    imageUrl,
+    isClosing: () => isClosing,
+  });
+  const detach = attachWebSocket(app.server, hub, addressing(trusts));
+  await listen(app, settings);
+
+  const { port } = app.server.address() as AddressInfo;
+  const url = localUrl({ host: settings.host, port });
+  const { token, madeToken } = secrets;
+  if (madeToken) await writeFile(join(settings.data, "token"), `${token}\n`, { mode: 0o600 });
+  const first = await firstPage(store, pages);
+  logger.info({ url, store: settings.store }, "listening");
+
+  let closing: Promise<void> | undefined;
+  async function close(): Promise<void> {
+    isClosing = true;
+    logger.info({ readers: hub.stats().readers }, "closing");
+    const late = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS).unref();
+    const closed = app.close(); // stops listening at once, and waits for what was begun
+    await hub.close({ drainMs: CLOSE_MS / 2 });
+    detach();
+    await closed;
+    clearTimeout(late);
+    await Promise.all([log.close(), bus.close()]);
+    logger.info("closed");
+  }
+
+  const site = settings.publicUrl ?? url;
+  return {
+    url,
+    token,
+    hub,
+    greeting: {
+      readers: `${site}/live/${encodeURIComponent(first ?? "welcome")}/`,
+      editor: `${site}/editor#code=${auth.mintCode()}`,
+      ...(madeToken && { token, tokenFile: join(settings.data, "token") }),
+    },
+    close: () => (closing ??= close()),
+  };
+}
+
+interface Parts {
+  readonly settings: Settings;
+  readonly store: PageStore;
+  readonly log: Log;
+  readonly hub: Hub;
+  readonly publisher: Publisher;
+  readonly pages: PagePublisher;
+  readonly auth: Auth;
+  readonly imageUrl: (id: string) => string;
+  readonly isClosing: () => boolean;
+}
+
+async function addRoutes(app: FastifyInstance, parts: Parts): Promise<void> {
+  const { settings, store, hub, auth, pages, imageUrl } = parts;
+  const { trustedHtml } = settings;
+  healthRoutes(app, parts);
+  sessionRoutes(app, auth);
+  imageDownload(app, store);
+  await siteRoutes(app, store, settings);
+  await app.register(async (api) => {
+    api.addHook("onRequest", async (request) => auth.check(request));
+    metricsRoute(api, hub);
+    pageRoutes(api, store, pages);
+    postRoutes(api, store, pages, { trustedHtml });
+    imageUpload(api, store, imageUrl);
+    channelRoutes(api, { ...parts, trustedHtml });
+    api.all("/api/*", async () => {
+      throw new TidingsError("not_found", "there is nothing here");
+    });
+  });
+  app.setNotFoundHandler((request, reply) =>
+    request.headers.accept?.includes("text/html")
+      ? sendNotFound(reply, settings)
+      : sendError(new TidingsError("not_found", "there is nothing here"), request, reply),
+  );
+}
+
+/** The token and the key of sessions; made on the first start, kept in the store. */
+async function readSecrets(store: PageStore, settings: Settings) {
+  const random = () => randomBytes(24).toString("base64url");
+  const { value: sessionSecret } = await store.secret("session", random);
+  if (settings.token !== undefined) return { sessionSecret, token: settings.token, madeToken: false };
+  const { value: token, made } = await store.secret("token", random);
+  return { sessionSecret, token, madeToken: made };
+}
+
+/** Whether the sender `hop` proxies away may say who asked before it. */
+type Trusts = (address: string, hop: number) => boolean;
+
+function trusting(trustProxy: Settings["trustProxy"]): Trusts {
+  if (typeof trustProxy === "boolean") return () => trustProxy;
+  if (typeof trustProxy === "number") return (_address, hop) => hop < trustProxy;
+  return proxyAddress.compile([...trustProxy]);
+}
+
+/** Sockets see addresses and hosts as Fastify's requests do. */
+function addressing(trusts: Trusts): NodeAdapterOptions {
+  return {
+    addressOf: (request) => proxyAddress(request, trusts),
+    hostOf: ({ headers, socket }) => {
+      const forwarded = headers["x-forwarded-host"];
+      const isTrusted = typeof forwarded === "string" && trusts(socket.remoteAddress ?? "", 0);
+      return isTrusted ? forwarded.split(",").at(-1)!.trim() : headers.host;
+    },
+  };
+}
+
+async function listen(app: FastifyInstance, { host, port }: Settings): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const why: Readonly<Record<string, string>> = {
+      EADDRINUSE: `port ${port} is taken on ${host}: end what listens there, or choose another with --port`,
+      EACCES: `port ${port} may not be listened on by this user: choose one above 1023 with --port`,
+      EADDRNOTAVAIL: `${host} is no address of this machine: choose another with --host`,
+      ENOTFOUND: `${host} is not known: choose another with --host`,
+    };
+    throw new TidingsError("settings", why[code ?? ""] ?? `cannot listen: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}

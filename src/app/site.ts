@@ -1,0 +1,114 @@
+/** What readers and editors open in a browser: pages and their assets. */
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import compress from "@fastify/compress";
+import fastifyStatic from "@fastify/static";
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { TidingsError } from "../errors.ts";
+import { FRAME_ORIGINS } from "../pages/embeds.ts";
+import type { Page } from "../pages/model.ts";
+import type { PageStore } from "../pages/store.ts";
+import { indexPage, notFoundPage, readerPage, type SiteSettings } from "../templates/pages.ts";
+
+/** Pages shown on the front page. */
+const MAX_LISTED = 200;
+
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  `frame-src ${["'self'", ...FRAME_ORIGINS].join(" ")}`,
+  "base-uri 'none'",
+];
+const READER_POLICY = [...POLICY, "img-src 'self' https: http:", "form-action 'none'"].join("; ");
+const EDITOR_POLICY = [
+  ...POLICY,
+  "img-src 'self' https: http: blob:",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+/** Adds `/`, `/live/<id>/`, `/editor` and the assets. */
+export async function siteRoutes(
+  app: FastifyInstance,
+  store: PageStore,
+  settings: SiteSettings,
+): Promise<void> {
+  const built = builtFolder();
+  await app.register(compress, { encodings: ["br", "gzip"], threshold: 1024 });
+  await app.register(fastifyStatic, {
+    root: join(built, "assets"),
+    prefix: "/assets/",
+    setHeaders: (reply) => reply.header("X-Content-Type-Options", "nosniff"),
+  });
+  await app.register(fastifyStatic, {
+    root: join(built, "editor"),
+    prefix: "/editor/",
+    decorateReply: false,
+    index: false,
+    setHeaders: (reply) => reply.header("X-Content-Type-Options", "nosniff"),
+  });
+
+  app.get("/", async (_request, reply) => {
+    const { items } = await store.listPages({ limit: MAX_LISTED });
+    return sendPage(reply, READER_POLICY, indexPage(items, settings));
+  });
+
+  app.get<{ Params: { channelId: string } }>("/live/:channelId", ({ params }, reply) =>
+    reply.redirect(`/live/${encodeURIComponent(params.channelId)}/`, 301),
+  );
+
+  app.get<{ Params: { channelId: string } }>("/live/:channelId/", async ({ params, headers }, reply) => {
+    let page: Page;
+    try {
+      page = await store.getPage(params.channelId);
+    } catch (error) {
+      if (!(error instanceof TidingsError) || error.code !== "not_found") throw error;
+      return sendPage(reply.code(404), READER_POLICY, notFoundPage(settings));
+    }
+    // Old copies do no harm: the page goes on from the cursor that it was made at.
+    reply.header("Cache-Control", "public, max-age=0, s-maxage=1, stale-while-revalidate=30");
+    const etag = `W/"${page.cursor}-${page.modified}"`;
+    if (headers["if-none-match"] === etag) return reply.code(304).send();
+    const view = await store.viewPage(params.channelId);
+    reply.header("ETag", `W/"${view.cursor}-${view.page.modified}"`);
+    return sendPage(reply, READER_POLICY, readerPage(view, settings));
+  });
+
+  app.get("/editor", (_request, reply) => {
+    secure(reply, EDITOR_POLICY).header("Cache-Control", "no-cache");
+    return reply.sendFile("index.html", join(built, "editor"), { cacheControl: false });
+  });
+}
+
+/** Everything that is nowhere: a page for people, a code for programs. */
+export function sendNotFound(reply: FastifyReply, settings: SiteSettings): FastifyReply {
+  return sendPage(reply.code(404), READER_POLICY, notFoundPage(settings));
+}
+
+function sendPage(reply: FastifyReply, policy: string, page: string): FastifyReply {
+  return secure(reply, policy).type("text/html; charset=utf-8").send(page);
+}
+
+function secure(reply: FastifyReply, policy: string): FastifyReply {
+  return reply
+    .header("Content-Security-Policy", policy)
+    .header("X-Content-Type-Options", "nosniff")
+    .header("Referrer-Policy", "strict-origin-when-cross-origin");
+}
+
+/** `dist/` of this package, whether this file runs from there or from `src/`. */
+function builtFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
+  const built = join(folder, "dist");
+  if (!existsSync(join(built, "assets")) || !existsSync(join(built, "editor"))) {
+    throw new TidingsError(
+      "settings",
+      `the pages' scripts are not built (no ${built}/assets): run npm run build`,
+    );
+  }
+  return built;
+}
