@@ -1,7 +1,6 @@
 /** `tidings serve`: a whole live blog. */
 import { TidingsError } from "../../errors.ts";
 import { parseCommandLine } from "../flags.ts";
-import type { RunningServer } from "../server.ts";
 import { readSettings, settingFlags } from "../settings.ts";
 
 /** Starts the server, and closes it when a signal ends the process; a second signal does not wait. */
