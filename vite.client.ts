@@ -15,7 +15,7 @@ const script = (input: Record<string, string>, format: "iife" | "es"): Environme
     target: "es2022",
     rolldownOptions: {
       input,
-      output: { format, entryFileNames: "[name].js", assetFileNames: "[name][extname]" },
+      output: { format, entryFileNames: "[name].js", assetFileNames: "reader[extname]" },
     },
   },
 });
