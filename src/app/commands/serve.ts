@@ -16,16 +16,19 @@ export async function run(args: readonly string[]): Promise<void> {
   const settings = await readSettings({ flags, warn });
   const { startServer } = await import("../server.ts");
   const { banner } = await import("../first-start.ts");
-  const server = await startServer(settings);
-  const { greeting } = server;
+  const starting = startServer(settings);
+  closeOnSignals(async () => (await starting).close());
+  const { greeting } = await starting;
   // On later starts whoever reads the log must not find a way in there.
   console.log(banner(greeting, process.stdout.isTTY || greeting.token !== undefined));
+}
 
+function closeOnSignals(close: () => Promise<void>): void {
   let isClosing = false;
-  const close = (): void => {
+  const onSignal = (): void => {
     if (isClosing) process.exit(1);
     isClosing = true;
-    server.close().then(
+    close().then(
       () => process.exit(),
       (error: unknown) => {
         console.error(error);
@@ -33,5 +36,5 @@ export async function run(args: readonly string[]): Promise<void> {
       },
     );
   };
-  process.on("SIGTERM", close).on("SIGINT", close);
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
 }
