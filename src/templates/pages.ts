@@ -32,7 +32,7 @@ export function readerPage(view: PageView, settings: SiteSettings = {}): string 
     html`<header class="masthead">
 <p class="kicker">Live coverage</p>
 <h1>${page.title}</h1>
-<p class="dateline">Since ${time(page.created)}</p>
+<p class="dateline">Started ${time(page.created)}</p>
 </header>
 <noscript><p class="notice">Without JavaScript this page does not update itself. <a href="?">Load the newest posts</a></p></noscript>
 <div class="new-posts-place"><button class="new-posts" type="button" hidden></button></div>

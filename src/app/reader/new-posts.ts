@@ -6,9 +6,14 @@ export interface NewPosts {
 
 /**
  * @param button Hidden while nothing is waiting. Pressed, it leads to the newest of the posts that wait.
+ * @param edge What covers the top of the window: posts under it are out of sight.
  * @param announce Says something to those who don't see the page.
  */
-export function newPostsButton(button: HTMLButtonElement, announce: (text: string) => void): NewPosts {
+export function newPostsButton(
+  button: HTMLButtonElement,
+  edge: HTMLElement,
+  announce: (text: string) => void,
+): NewPosts {
   const waiting = new Set<Element>();
   const show = (): void => {
     // A post may have been taken away, or put out of sight, before it was looked at.
@@ -20,10 +25,13 @@ export function newPostsButton(button: HTMLButtonElement, announce: (text: strin
     waiting.delete(post);
     seen.unobserve(post);
   };
-  const seen = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) if (isIntersecting) leave(target);
-    show();
-  });
+  const seen = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) if (isIntersecting) leave(target);
+      show();
+    },
+    { rootMargin: `-${edge.offsetHeight}px 0px 0px` },
+  );
 
   button.addEventListener("click", () => {
     const newest = [...waiting].reduce<Element | undefined>(
@@ -38,7 +46,7 @@ export function newPostsButton(button: HTMLButtonElement, announce: (text: strin
   return {
     add(posts) {
       for (const post of posts) {
-        if (post.getBoundingClientRect().bottom <= 0) {
+        if (post.getBoundingClientRect().bottom <= edge.offsetHeight) {
           waiting.add(post);
           seen.observe(post);
         } else {

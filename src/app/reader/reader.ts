@@ -12,7 +12,11 @@ if (list) {
   const announce = (text: string): void => {
     status.textContent = text;
   };
-  const newPosts = newPostsButton(document.querySelector<HTMLButtonElement>(".new-posts")!, announce);
+  const newPosts = newPostsButton(
+    document.querySelector<HTMLButtonElement>(".new-posts")!,
+    document.querySelector<HTMLElement>(".bar")!,
+    announce,
+  );
   const showState = stateLabel(document.querySelector<HTMLElement>(".live-state")!, announce);
 
   connect({
