@@ -45,7 +45,7 @@ interface Row {
 export const NO_PICTURE: string = "A picture could not be added: try it again, or remove it.";
 
 const PICTURES = "image/png,image/jpeg,image/gif,image/webp,image/avif";
-const MAX_PICTURE = 10_000_000;
+const MAX_PICTURE = 10 * 2 ** 20;
 
 export function createComposer(options: ComposerOptions): Composer {
   let rows: Row[] = [];
@@ -314,7 +314,7 @@ export function createComposer(options: ComposerOptions): Composer {
 
   async function stored(file: File): Promise<{ id: string }> {
     if (file.size > MAX_PICTURE) {
-      const size = (file.size / 1_000_000).toFixed(1);
+      const size = (file.size / 2 ** 20).toFixed(1);
       throw new Error(`“${file.name}” has ${size} MB; a picture may have 10 MB.`);
     }
     return uploadImage(file);

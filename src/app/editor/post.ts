@@ -120,6 +120,7 @@ export function postItem(channelId: string, first: Post, events: PostItemEvents)
   }
 
   function askToDelete(): void {
+    showError(error, null);
     confirmInPlace(actions, "Delete this post for all readers?", "Delete", async () => {
       await attempt(async () => {
         await deletePost(channelId, post.id, post.version);
