@@ -10,6 +10,7 @@ import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import packageJson from "../package.json" with { type: "json" };
 import lock from "../package-lock.json" with { type: "json" };
+import { serve } from "./support/serve.ts";
 
 // What users get: the tarball, unpacked beside the packages it declares and nothing else.
 
@@ -103,6 +104,17 @@ describe("the command", () => {
     const { stdout } = await run(process.execPath, [cli(), "--version"]);
     expect(stdout).toBe(`${packageJson.version}\n`);
     expect(await readFile(cli(), "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
+  });
+
+  test("serves pages, their script and the editor from the tarball", async () => {
+    const served = await serve({}, cli());
+    try {
+      for (const path of ["/live/welcome/", "/assets/reader.js", "/assets/tidings.js", "/editor"]) {
+        expect([path, (await fetch(served.url + path)).status]).toEqual([path, 200]);
+      }
+    } finally {
+      await served.stop();
+    }
   });
 
   test("says what to do on a Node that reads no TypeScript", async () => {

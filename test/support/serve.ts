@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const CLI = fileURLToPath(new URL("../../src/app/cli.ts", import.meta.url));
+const SOURCES = fileURLToPath(new URL("../../src/app/cli.ts", import.meta.url));
 
 /** `tidings serve` in a process of its own, in an empty folder. */
 export interface Served {
@@ -19,10 +19,13 @@ export interface Served {
   stop(): Promise<number | null>;
 }
 
-/** Starts it on a free port, and waits until it listens. */
-export async function serve(env: Readonly<Record<string, string>> = {}): Promise<Served> {
+/** Starts it on a free port, from the sources or from another copy, and waits until it listens. */
+export async function serve(
+  env: Readonly<Record<string, string>> = {},
+  cli: string = SOURCES,
+): Promise<Served> {
   const cwd = await mkdtemp(join(tmpdir(), "tidings-serve-"));
-  const args = [CLI, "serve", "--host", "127.0.0.1", "--port", "0"];
+  const args = [cli, "serve", "--host", "127.0.0.1", "--port", "0"];
   const child = spawn(process.execPath, args, {
     cwd,
     env: { PATH: process.env.PATH, ...env },
