@@ -127,8 +127,7 @@ export type RendersInput =
 export function draftUpdate(renders: unknown, removals: unknown = []): Draft {
   const drafts = new Map<string, DraftRender>();
   for (const [id, render, path] of renderItems(renders)) {
-    if (!isId(id)) checkId(id, `${path} (the post id)`);
-    drafts.set(id as string, draftRender(render, path));
+    drafts.set(checkId(id, Array.isArray(renders) ? `${path}.id` : path), draftRender(render, path));
   }
   if (!Array.isArray(removals)) throw invalid("removals", "must be a list of post ids");
   removals.forEach((id, i) => {

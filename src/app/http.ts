@@ -43,7 +43,7 @@ function toTidingsError(error: unknown): TidingsError {
   }
   if (statusCode === 404) return new TidingsError("not_found", "there is nothing here");
   if (statusCode >= 400 && statusCode < 500) {
-    return new TidingsError("invalid", `the request is malformed: ${message}`, { field: "body" });
+    return new TidingsError("invalid", `the body is malformed: ${message}`, { field: "body" });
   }
   return new TidingsError("internal", "something went wrong inside the server; its log says what", {
     cause: error,
@@ -52,7 +52,7 @@ function toTidingsError(error: unknown): TidingsError {
 
 /** Checks a body or query against its schema; throws `invalid` naming the first field that is wrong. */
 export function parse<T>(schema: z.ZodType<T>, value: unknown, what = "body"): T {
-  const result = schema.safeParse(value ?? {});
+  const result = schema.safeParse(value === undefined ? {} : value);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
   const extra = issue.code === "unrecognized_keys" ? issue.keys[0] : undefined;

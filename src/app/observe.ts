@@ -43,8 +43,14 @@ export function healthRoutes(app: FastifyInstance, { hub, store, isClosing }: Ob
   });
 }
 
-/** Adds `/metrics`; put it where the token is checked. */
-export function metricsRoute(app: FastifyInstance, hub: Hub): void {
+export interface Metrics {
+  /** Measures every request of `app`. */
+  observe(app: FastifyInstance): void;
+  /** Adds `/metrics`; put it where the token is checked. */
+  route(app: FastifyInstance): void;
+}
+
+export function createMetrics(hub: Hub): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -77,15 +83,22 @@ export function metricsRoute(app: FastifyInstance, hub: Hub): void {
     registers,
   });
 
-  app.addHook("onResponse", async (request, reply) => {
-    const route = request.routeOptions.url ?? "none";
-    seconds.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000);
-  });
+  return {
+    observe(app) {
+      app.addHook("onResponse", async (request, reply) => {
+        const route = request.routeOptions.url ?? "none";
+        const labels = { method: request.method, route, status: reply.statusCode };
+        seconds.observe(labels, reply.elapsedTime / 1000);
+      });
+    },
 
-  app.get("/metrics", async (_request, reply) => {
-    bus.set(hub.busStatus() === "up" ? 1 : 0);
-    return reply.type(registry.contentType).send(await registry.metrics());
-  });
+    route(app) {
+      app.get("/metrics", async (_request, reply) => {
+        bus.set(hub.busStatus() === "up" ? 1 : 0);
+        return reply.type(registry.contentType).send(await registry.metrics());
+      });
+    },
+  };
 }
 
 function entries(table: typeof GAUGES): [keyof HubStats, readonly [string, string]][] {

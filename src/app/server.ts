@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import cookie from "@fastify/cookie";
 import proxyAddress from "@fastify/proxy-addr";
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from "fastify";
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
 import { type Logger, pino } from "pino";
 import { attachWebSocket, type NodeAdapterOptions } from "../adapters/node.ts";
 import { memoryBus } from "../buses/memory.ts";
@@ -26,7 +26,7 @@ import { sessionRoutes } from "./api/session.ts";
 import { type Auth, createAuth } from "./auth.ts";
 import { firstPage, type Greeting } from "./first-start.ts";
 import { sendError } from "./http.ts";
-import { healthRoutes, metricsRoute } from "./observe.ts";
+import { createMetrics, healthRoutes } from "./observe.ts";
 import { localUrl, type Settings } from "./settings.ts";
 import { sendNotFound, siteRoutes } from "./site.ts";
 
@@ -98,7 +98,7 @@ async function startOn(
   let isClosing = false;
   const app = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     trustProxy: trusts,
@@ -172,13 +172,15 @@ interface Parts {
 async function addRoutes(app: FastifyInstance, parts: Parts): Promise<void> {
   const { settings, store, hub, auth, pages, imageUrl } = parts;
   const { trustedHtml } = settings;
+  const metrics = createMetrics(hub);
+  metrics.observe(app);
   healthRoutes(app, parts);
   sessionRoutes(app, auth);
   imageDownload(app, store);
   await siteRoutes(app, store, settings);
   await app.register(async (api) => {
     api.addHook("onRequest", async (request) => auth.check(request));
-    metricsRoute(api, hub);
+    metrics.route(api);
     pageRoutes(api, store, pages);
     postRoutes(api, store, pages, { trustedHtml });
     imageUpload(api, store, imageUrl);

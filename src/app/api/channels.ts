@@ -3,15 +3,14 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { TidingsError } from "../../errors.ts";
 import type { Log } from "../../logs/log.ts";
-import { sanitizeHtml } from "../../pages/sanitize.ts";
+import { checkPostHtml } from "../../pages/blocks.ts";
 import type { PageStore } from "../../pages/store.ts";
-import { checkId, type DraftRender, draftUpdate } from "../../protocol.ts";
+import { checkId, draftUpdate } from "../../protocol.ts";
 import type { Publisher } from "../../publishers/publisher.ts";
-import { html, raw } from "../../templates/html.ts";
 import { idempotencyKey, parse } from "../http.ts";
 import type { PageParams } from "./pages.ts";
 
-const Update = z.strictObject({ renders: z.unknown(), removals: z.unknown() });
+const Update = z.strictObject({ renders: z.unknown().optional(), removals: z.unknown().optional() });
 
 export interface ChannelRoutesOptions {
   readonly log: Log;
@@ -42,21 +41,7 @@ export function channelRoutes(app: FastifyInstance, options: ChannelRoutesOption
         },
       );
     }
-    const renders = trustedHtml ? draft.renders : new Map([...draft.renders].map(sanitised));
+    const renders = trustedHtml ? draft.renders : checkPostHtml(draft.renders);
     return publisher.publish(channelId, renders, draft.removals, idempotencyKey(request));
   });
-}
-
-/** HTML from outside, cleaned, inside the element by which clients know the post. */
-function sanitised([id, render]: [string, DraftRender]): [string, DraftRender] {
-  if (!render.show) return [id, render];
-  let clean: string;
-  try {
-    clean = sanitizeHtml(render.content);
-  } catch (cause) {
-    if (!(cause instanceof TidingsError)) throw cause;
-    throw new TidingsError(cause.code, cause.detail, { field: `renders.${id}.content`, cause });
-  }
-  const content = html`<article class="live-post" data-post-id="${id}"><div class="live-post-content">${raw(clean)}</div></article>`;
-  return [id, { ...render, content: String(content) }];
 }

@@ -12,7 +12,7 @@ import { etagOf, idempotencyKey, ifMatch, listOptions, parse } from "../http.ts"
 import type { PageParams } from "./pages.ts";
 
 const show = z.boolean("must be true or false").optional();
-const content = z.unknown();
+const content = z.unknown().optional();
 const NewPost = z.strictObject({
   content,
   show,
