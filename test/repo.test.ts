@@ -92,10 +92,15 @@ const nobodyMustInstallAPeer: Rule = (tree) => {
   return Object.keys(peerDependencies).filter((peer) => !peerDependenciesMeta[peer]?.optional);
 };
 
+/** `test/hub/hub.test.ts` is of `src/hub/hub.ts`, `test/app/editor.test.ts` of the folder `src/app/editor/`. */
 const testsMirrorSources: Rule = (tree) =>
-  paths(tree, "test/", ".test.ts").filter(
-    (path) => !END_TO_END.test(path) && !tree.has(path.replace(/^test\//, "src/").replace(".test.ts", ".ts")),
-  );
+  paths(tree, "test/", ".test.ts").filter((path) => {
+    const source = path.replace(/^test\//, "src/").replace(/\.test\.ts$/, "");
+    const exists = [...tree.keys()].some(
+      (known) => known === `${source}.ts` || known.startsWith(`${source}/`),
+    );
+    return !exists && !END_TO_END.test(path);
+  });
 
 const skipsHaveAReason: Rule = (tree) =>
   paths(tree, "test/", ".ts").flatMap((path) =>
