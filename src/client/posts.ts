@@ -18,6 +18,14 @@ interface Put {
   readonly at?: number | undefined;
 }
 
+/** A post on the page. */
+interface Known {
+  readonly wrapper: HTMLElement;
+  /** Its HTML as it came. The page's own scripts may have changed the element since (a local time, an open
+   *  `<details>`), and that does not make it another post. */
+  html: string;
+}
+
 const WRAPPER = "live-post-wrapper";
 
 /** The posts of a page's list, `#live-posts > .live-post-wrapper[data-at] > .live-post[data-post-id]`. */
@@ -25,12 +33,12 @@ export class LivePosts {
   readonly #list: HTMLElement;
   readonly #keepScroll: (change: () => void) => void;
   // By id in a Map and never by selector: an id may hold quotes, or be `__proto__`.
-  readonly #wrappers = new Map<string, HTMLElement>();
+  readonly #known = new Map<string, Known>();
 
   constructor(list: HTMLElement) {
     this.#list = list;
     this.#keepScroll = scrollKeeper(list);
-    for (const [id, wrapper] of postsIn(list)) this.#wrappers.set(id, wrapper);
+    for (const [id, wrapper, post] of postsIn(list)) this.#known.set(id, { wrapper, html: post.outerHTML });
   }
 
   /** Applies an update: renders first, then removals. */
@@ -43,7 +51,7 @@ export class LivePosts {
   /** Makes the posts equal to those of another copy of the list; what is equal already is left alone. */
   reconcile(copy: HTMLElement): LiveUpdate {
     const found = [...postsIn(copy)];
-    const gone = new Set(this.#wrappers.keys());
+    const gone = new Set(this.#known.keys());
     const puts: [string, Put][] = found.map(([id, wrapper, content]) => {
       gone.delete(id);
       const { at } = wrapper.dataset;
@@ -52,7 +60,7 @@ export class LivePosts {
     return this.#change(puts.reverse(), gone, () => {
       let next = wrapperFrom(this.#list.firstElementChild);
       for (const [id, { dataset }] of found) {
-        const wrapper = this.#wrappers.get(id)!;
+        const { wrapper } = this.#known.get(id)!;
         if (dataset.at !== undefined) wrapper.dataset.at = dataset.at;
         if (wrapper === next) next = wrapperFrom(next.nextElementSibling);
         else this.#list.insertBefore(wrapper, next);
@@ -66,7 +74,7 @@ export class LivePosts {
     const removed: string[] = [];
     this.#keepScroll(() => {
       for (const [id, put] of puts) {
-        const wasShown = this.#wrappers.get(id)?.hidden === false;
+        const wasShown = this.#known.get(id)?.wrapper.hidden === false;
         const [post, isNew] = this.#put(id, put);
         if (put.show) {
           if (!wasShown) added.push(post);
@@ -74,10 +82,10 @@ export class LivePosts {
         } else if (wasShown) removed.push(id);
       }
       for (const id of removals) {
-        const wrapper = this.#wrappers.get(id);
+        const wrapper = this.#known.get(id)?.wrapper;
         if (wrapper?.hidden === false) removed.push(id);
         wrapper?.remove();
-        this.#wrappers.delete(id);
+        this.#known.delete(id);
       }
       order();
     });
@@ -86,16 +94,15 @@ export class LivePosts {
 
   #put(id: string, { show, content, at }: Put): [post: HTMLElement, isNew: boolean] {
     let post = typeof content === "string" ? parsePost(id, content) : content;
-    let wrapper = this.#wrappers.get(id);
-    const old = wrapper && postIn(wrapper);
-    const isNew = !old?.isEqualNode(post);
-    if (!wrapper) {
-      wrapper = document.createElement("div");
-      wrapper.className = WRAPPER;
-      this.#wrappers.set(id, wrapper);
-    }
+    const html = post.outerHTML;
+    const known = this.#known.get(id) ?? { wrapper: newWrapper(), html: "" };
+    const { wrapper } = known;
+    const old = postIn(wrapper);
+    const isNew = !old || known.html !== html;
     if (isNew) wrapper.replaceChildren(post);
-    else post = old!;
+    else post = old;
+    known.html = html;
+    this.#known.set(id, known);
     wrapper.hidden = !show;
 
     const { dataset, parentNode } = wrapper;
@@ -114,6 +121,12 @@ export class LivePosts {
     while (wrapper && Number(wrapper.dataset.at) >= at) wrapper = wrapperFrom(wrapper.nextElementSibling);
     return wrapper;
   }
+}
+
+function newWrapper(): HTMLElement {
+  const wrapper = document.createElement("div");
+  wrapper.className = WRAPPER;
+  return wrapper;
 }
 
 /** `element`, or its next sibling that is a post's wrapper: a site may have put other things between them. */

@@ -141,6 +141,7 @@ export abstract class WebsocketPublisher {
         this.#connection?.lost();
       },
     });
+    // Throws now, rather than at each attempt.
     void this.channelId;
     this.#listen();
     this.#open();
@@ -163,7 +164,8 @@ export abstract class WebsocketPublisher {
       clearTimeout(this.#hiddenTimer);
       this.#paused = false;
       // Timers stand still while the machine sleeps: the clock knows better how long it was silent.
-      if (this.#connection && Date.now() - this.#heardAt < SILENCE_MS) return;
+      const isSilent = this.cursor && Date.now() - this.#heardAt >= SILENCE_MS;
+      if (this.#connection && !isSilent) return;
       this.#attempts = 0;
       this.#open();
     };
@@ -211,7 +213,7 @@ export abstract class WebsocketPublisher {
       receive: (text) => {
         const frame = isHeld() && parseFrame(text);
         if (!frame) return;
-        if (frame.retry) this.#retry = frame.retry;
+        if (Array.isArray(frame.retry)) this.#retry = frame.retry;
         this.#page.take(frame);
         // Taking it may have ended the connection (a change that fails).
         if (!isHeld()) return;
@@ -271,7 +273,7 @@ export abstract class WebsocketPublisher {
   }
 }
 
-/** Calls back in a task of its own: what is thrown there is reported, and breaks nothing here. */
+/** Calls back by itself: what is thrown there is reported, and breaks nothing here. */
 function notify<T>(callback: ((value: T) => void) | undefined, value: T): void {
   queueMicrotask(() => callback?.(value));
 }

@@ -183,6 +183,19 @@ test("only what changed is made anew: a neighbour's focus, and a post that came 
   expect(await updates()).toEqual([{ added: [], changed: ["a"], removed: [] }]);
 });
 
+test("what the page's own scripts did to a post does not make it another one", async () => {
+  const peer = await open([{ id: "a", at: 1, html: post("a", "<time>12:00 UTC</time>") }]);
+  await page.evaluate(() => {
+    document.querySelector("time")!.textContent = "13:00";
+  });
+  peer.send({ renders: { a: render("a", 1, "<time>12:00 UTC</time>") }, cursor: "e.2" });
+  await atCursor(page, "e.2");
+  expect(await shown(page)).toEqual(["13:00"]);
+  peer.send({ renders: { a: render("a", 1, "<time>12:01 UTC</time>") }, cursor: "e.3" });
+  await atCursor(page, "e.3");
+  expect(await shown(page)).toEqual(["12:01 UTC"]);
+});
+
 test("content without the post's own element is put into one, and can be found again", async () => {
   const peer = await open([]);
   const contents = {
@@ -262,7 +275,9 @@ test("a wrapper that another script took away does not stop the page", async () 
     { id: "a", at: 1 },
   ]);
   await page.evaluate(() => {
-    for (const wrapper of document.querySelectorAll(".live-post-wrapper")) wrapper.remove();
+    const [b, a] = document.querySelectorAll(".live-post-wrapper");
+    b!.remove();
+    document.body.append(a!);
   });
   peer.send({ renders: { a: render("a", 1, "a, edited") }, removals: ["b"], cursor: "e.2" });
   await atCursor(page, "e.2");

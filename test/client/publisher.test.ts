@@ -233,6 +233,7 @@ describe("what cannot be used", () => {
       '{"renders":{"x":{"show":true}},"removals":[],"cursor":"e.3"}',
       '{"renders":{},"removals":"a","cursor":"e.3"}',
       '{"renders":{},"removals":[],"reset":true}',
+      '{"renders":{},"removals":[],"retry":7}',
     ]) {
       peer.send(frame);
     }

@@ -218,14 +218,33 @@ test("takes a copy of an epoch that the buffer names, and nothing older after it
 });
 
 test("takes the HTML of a site without cursors as it is, with the cursor of the reset", async () => {
-  const peer = await open("/", html([{ id: "a" }]));
-  site.page = () => html([{ id: "c" }, { id: "b" }]);
+  const peer = await open("/", html([{ id: "c" }, { id: "a" }]));
+  site.page = () => html([{ id: "d" }, { id: "c" }, { id: "b" }]);
   peer.send(RESET);
   peer.send({ renders: { b: render("b", 5, "b, edited") }, cursor: "e.11" });
   await inState(page, "connecting");
   await page.clock.runFor(2000);
   await atCursor(page, "e.11");
-  expect(await shown(page)).toEqual(["c", "b, edited"]);
+  expect(await shown(page)).toEqual(["d", "c", "b, edited"]);
+});
+
+test("takes the places that the copy gives to posts that had none", async () => {
+  const peer = await open("/", html([{ id: "b" }, { id: "a" }], { cursor: "e.1" }));
+  site.page = () =>
+    html(
+      [
+        { id: "b", at: 2 },
+        { id: "a", at: 1 },
+      ],
+      { cursor: "e.10" },
+    );
+  peer.send(RESET);
+  await inState(page, "connecting");
+  await page.clock.runFor(2000);
+  await atCursor(page, "e.10");
+  peer.send({ renders: { between: render("between", 1.5) }, cursor: "e.11" });
+  await atCursor(page, "e.11");
+  expect(await shown(page)).toEqual(["b", "between", "a"]);
 });
 
 test("a reset during a resync starts it anew", async () => {

@@ -51,6 +51,8 @@ async function scrollTo(scroller: string, top: number): Promise<void> {
   );
 }
 
+/** So that nothing but the client keeps the reader's place. */
+const ALONE = "html { overflow-anchor: none }";
 const BOX = "#live-posts { height: 450px; overflow-y: auto }";
 
 describe.each([
@@ -58,7 +60,7 @@ describe.each([
   { name: "the window, smooth", style: "html { scroll-behavior: smooth }", scroller: "html" },
   {
     name: "the window, without the browser's anchoring",
-    style: "html { overflow-anchor: none }",
+    style: ALONE,
     scroller: "html",
   },
   { name: "the list", style: BOX, scroller: "#live-posts" },
@@ -95,7 +97,7 @@ test("at the top of the list a new post pushes the others down, where it is seen
 });
 
 test("when the post they read is removed, the next one stays where it is", async () => {
-  const peer = await open("");
+  const peer = await open(ALONE);
   await scrollTo("html", 1500);
   const [gone, next] = await page.evaluate(() =>
     [...document.querySelectorAll<HTMLElement>(".live-post")]
@@ -109,7 +111,7 @@ test("when the post they read is removed, the next one stays where it is", async
 });
 
 test("it holds after the reader scrolled up past hidden posts, and down again", async () => {
-  const peer = await open("");
+  const peer = await open(ALONE);
   const hidden = Object.fromEntries([20, 21, 22].map((n) => [`p${n}`, render(`p${n}`, n, "", false)]));
   await scrollTo("html", 3000);
   peer.send({ renders: hidden, cursor: "e.2" });
