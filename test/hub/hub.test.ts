@@ -1,0 +1,362 @@
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Announcement, Bus, Listener } from "../../src/buses/bus.ts";
+import { memoryBus } from "../../src/buses/memory.ts";
+import { TidingsError } from "../../src/errors.ts";
+import type { Admitted, Connection } from "../../src/hub/connection.ts";
+import { createHub, type Hub } from "../../src/hub/hub.ts";
+import type { Log } from "../../src/logs/log.ts";
+import { memoryLog } from "../../src/logs/memory.ts";
+import { sqliteLog } from "../../src/logs/sqlite.ts";
+import { draftUpdate, type Entry, type Frame } from "../../src/protocol.ts";
+import { emptyFolder } from "../support/folder.ts";
+
+const encode = (text: string) => text;
+
+/** A connection as an adapter supplies it, that keeps what it is sent. */
+async function joinHub(hub: Hub, cursor?: string, channel = "finals") {
+  const frames: Frame[] = [];
+  const state = { buffered: 0, closed: undefined as number | undefined };
+  const connection: Connection<string> = {
+    send: (text) => frames.push(JSON.parse(text)),
+    close(code) {
+      state.closed ??= code;
+      reader.closed();
+    },
+    get bufferedAmount() {
+      return state.buffered;
+    },
+  };
+  const answer = await hub.admit({ channel, cursor, encode });
+  if ("status" in answer) throw new Error(`refused with ${answer.status}`);
+  const reader = (answer as Admitted<string>).open(connection);
+  const ids = () => frames.flatMap(({ renders }) => Object.keys(renders));
+  return { frames, state, reader, ids };
+}
+
+const shown = (id: string, content = id) => draftUpdate([{ id, show: true, content }]);
+
+/** A bus whose announcements the test hands on as it likes. */
+function handBus(): Bus & {
+  held: Announcement[];
+  deliver(announcement: Announcement): void;
+  tell(status: "up" | "down"): void;
+} {
+  const listeners = new Set<Listener>();
+  let tell: (status: "up" | "down") => void = () => {};
+  const held: Announcement[] = [];
+  return {
+    held,
+    publish: async (_channel, announcement) => void held.push(announcement),
+    async subscribe(_channel, listener) {
+      listeners.add(listener);
+      return async () => void listeners.delete(listener);
+    },
+    deliver: (announcement) => {
+      for (const listener of listeners) listener(announcement);
+    },
+    onStatus(listener) {
+      tell = listener;
+    },
+    tell: (status) => tell(status),
+    async close() {},
+  };
+}
+
+/** A log that counts, and fails when told. */
+function watchedLog(log: Log = memoryLog()) {
+  const counts = { since: 0, heads: 0 };
+  const state = { fails: false };
+  const check = () => {
+    if (state.fails) throw new TidingsError("unavailable", "the log is away (on purpose)");
+  };
+  const watched: Log = {
+    ...log,
+    async since(...args) {
+      counts.since++;
+      check();
+      return log.since(...args);
+    },
+    async heads(...args) {
+      counts.heads++;
+      check();
+      return log.heads(...args);
+    },
+  };
+  return { log: watched, counts, state };
+}
+
+const errors: unknown[] = [];
+const onError = (error: unknown) => errors.push(error);
+const hubs: Hub[] = [];
+function start(options: Parameters<typeof createHub>[0]): Hub {
+  const hub = createHub({ onError, ...options });
+  hubs.push(hub);
+  return hub;
+}
+
+beforeEach(() => {
+  errors.length = 0;
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await Promise.all(hubs.splice(0).map((hub) => hub.close({ drainMs: 0 })));
+});
+
+describe("what the bus does wrong, the log mends", () => {
+  it("lost: the next announcement shows the gap, and the reader gets all of it as one update", async () => {
+    const [log, bus] = [memoryLog(), handBus()];
+    const hub = start({ log, bus });
+    const { frames, ids } = await joinHub(hub);
+    for (const id of ["a", "b", "c"]) await log.append("finals", shown(id));
+    bus.deliver((await log.append("finals", shown("d"))) as Entry);
+    await expect.poll(ids).toEqual(["a", "b", "c", "d"]);
+    expect(frames).toHaveLength(1);
+    expect(hub.stats().gaps).toBe(1);
+  });
+
+  it("repeated, reordered, old: each update once, in order", async () => {
+    const [log, bus] = [memoryLog(), handBus()];
+    const { frames, ids } = await joinHub(start({ log, bus }));
+    const entries: Entry[] = [];
+    for (const id of ["a", "b", "c", "d"]) entries.push((await log.append("finals", shown(id))) as Entry);
+    for (const n of [0, 0, 2, 1, 1, 3, 0, 2]) {
+      bus.deliver(entries[n]!);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await expect.poll(ids).toEqual(["a", "b", "c", "d"]);
+    const seqs = frames.map(({ cursor }) => Number(cursor!.split(".")[1]));
+    expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
+  });
+
+  it("a cursor alone: the update is read from the log", async () => {
+    const [log, bus] = [memoryLog(), handBus()];
+    const { ids } = await joinHub(start({ log, bus }));
+    bus.deliver({ cursor: (await log.append("finals", shown("a"))).cursor });
+    await expect.poll(ids).toEqual(["a"]);
+  });
+
+  it("an epoch or number that the log does not know is never adopted", async () => {
+    const { log, counts } = watchedLog();
+    const bus = handBus();
+    const { frames, ids } = await joinHub(start({ log, bus }));
+    const empty = { renders: new Map(), removals: ["forged"] };
+    for (const cursor of ["forged.1", "forged.99999", "nonsense", "", "e.-1"])
+      bus.deliver({ ...empty, cursor });
+    await expect.poll(() => counts.since).toBeGreaterThan(0);
+    bus.deliver((await log.append("finals", shown("a"))) as Entry);
+    await expect.poll(ids).toEqual(["a"]);
+    expect(JSON.stringify(frames)).not.toContain("forged");
+  });
+
+  it("silence: the heads are asked for every 5 s, every 1 s while the bus is down, at once when it is back", async () => {
+    vi.useFakeTimers();
+    const { log, counts } = watchedLog();
+    const bus = handBus();
+    const { ids } = await joinHub(start({ log, bus }));
+    await log.append("finals", shown("never announced"));
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(ids()).toEqual(["never announced"]);
+
+    bus.tell("down");
+    await log.append("finals", shown("while down"));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(ids()).toEqual(["never announced", "while down"]);
+    await vi.advanceTimersByTimeAsync(3_000);
+    const asked = counts.heads;
+    expect(asked).toBeGreaterThanOrEqual(5);
+
+    await log.append("finals", shown("just before"));
+    bus.tell("up");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(ids()).toContain("just before");
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(counts.heads).toBe(asked + 1);
+  });
+});
+
+describe("another epoch", () => {
+  it("after a restart of the log's process, readers go on without a reset", async () => {
+    const { path, dispose } = emptyFolder();
+    const file = join(path, "log.db");
+    const first = sqliteLog({ path: file });
+    await first.append("finals", shown("a"));
+    const [before] = await first.heads(["finals"]);
+    await first.close();
+    const log = sqliteLog({ path: file });
+    const bus = memoryBus();
+    const { frames } = await joinHub(start({ log, bus }), before);
+    const announcement = await log.append("finals", shown("b"));
+    await bus.publish("finals", announcement);
+    await expect.poll(() => frames.length).toBe(1);
+    expect(frames[0]).toMatchObject({ cursor: announcement.cursor, renders: { b: { at: 2 } } });
+    expect(announcement.cursor.split(".")[0]).not.toBe(before!.split(".")[0]);
+    await log.close();
+    await dispose();
+  });
+
+  it("a log that lost its end resets its readers, who go on from the head", async () => {
+    const [full, short, bus] = [memoryLog(), memoryLog(), handBus()];
+    let log = full;
+    const swapping: Log = {
+      ...full,
+      since: (...args) => log.since(...args),
+      heads: (...args) => log.heads(...args),
+    };
+    const { frames } = await joinHub(start({ log: swapping, bus }));
+    bus.deliver((await full.append("finals", shown("lost"))) as Entry);
+    log = short;
+    bus.deliver((await short.append("finals", shown("kept"))) as Entry);
+    await expect.poll(() => frames.length).toBe(2);
+    const [head] = await short.heads(["finals"]);
+    expect(frames[1]).toEqual({ renders: {}, removals: [], cursor: head, reset: true });
+    bus.deliver((await short.append("finals", shown("after"))) as Entry);
+    await expect.poll(() => frames.at(-1)!.renders).toHaveProperty("after");
+  });
+});
+
+describe("readers that are behind", () => {
+  it("share one answer of the log per cursor", async () => {
+    const { log, counts } = watchedLog();
+    const before = (await log.append("finals", shown("a"))).cursor;
+    await log.append("finals", shown("b"));
+    const hub = start({ log, bus: memoryBus() });
+    const readers = await Promise.all(Array.from({ length: 500 }, () => joinHub(hub, before)));
+    await expect.poll(() => readers.every(({ frames }) => frames.length === 1)).toBe(true);
+    expect(counts.since).toBe(1);
+  });
+
+  it("that are slow are skipped, and get one update when they have drained", async () => {
+    const [log, bus] = [memoryLog(), memoryBus()];
+    const hub = start({ log, bus });
+    const { frames, state, reader, ids } = await joinHub(hub);
+    await expect.poll(() => hub.stats().lagging).toBe(0);
+    state.buffered = 10_000_000;
+    for (let n = 0; n < 50; n++)
+      await bus.publish("finals", await log.append("finals", shown(`post ${n % 10}`, `${n}`)));
+    expect(frames).toHaveLength(0);
+    expect(hub.stats().lagging).toBe(1);
+    state.buffered = 0;
+    reader.drained();
+    await expect.poll(() => frames.length).toBe(1);
+    expect(ids()).toHaveLength(10);
+    await bus.publish("finals", await log.append("finals", shown("live")));
+    expect(frames).toHaveLength(2);
+  });
+
+  it("are told in parts when it is long, each part once", async () => {
+    const [log, bus] = [memoryLog(), memoryBus()];
+    const [cursor] = await log.heads(["finals"]);
+    const names = Array.from({ length: 6 }, (_, n) => `post ${n}`);
+    for (const name of names) await log.append("finals", shown(name, "x".repeat(400_000)));
+    const { frames, ids } = await joinHub(start({ log, bus }), cursor);
+    await expect.poll(ids).toEqual(names);
+    expect(frames.length).toBeGreaterThan(1);
+    expect(frames.at(-1)!.cursor).toBe((await log.heads(["finals"]))[0]);
+  });
+
+  it("that are ahead of this process make it read the log first", async () => {
+    const [log, bus] = [memoryLog(), handBus()];
+    const hub = start({ log, bus });
+    const behind = await joinHub(hub);
+    const { cursor } = await log.append("finals", shown("a")); // announced to another process only
+    const ahead = await joinHub(hub, cursor);
+    await expect.poll(behind.ids).toEqual(["a"]);
+    expect(ahead.frames).toEqual([]);
+    bus.deliver((await log.append("finals", shown("b"))) as Entry);
+    await expect.poll(ahead.ids).toEqual(["b"]);
+    await expect.poll(behind.ids).toEqual(["a", "b"]);
+  });
+});
+
+describe("when the log is away", () => {
+  it("newcomers to a page not read yet are told to come back", async () => {
+    const { log, state } = watchedLog();
+    const hub = start({ log, bus: memoryBus() });
+    state.fails = true;
+    expect(await hub.admit({ channel: "finals", encode })).toMatchObject({ status: 503, retryAfter: 5 });
+    state.fails = false;
+    await joinHub(hub);
+    expect(hub.stats()).toMatchObject({ readers: 1, channels: 1 });
+  });
+
+  it("readers wait, and get everything when it is back", async () => {
+    const { log, state } = watchedLog();
+    const bus = handBus();
+    const { ids } = await joinHub(start({ log, bus }));
+    state.fails = true;
+    bus.deliver({ cursor: (await log.append("finals", shown("a"))).cursor });
+    await expect.poll(() => errors.length).toBeGreaterThan(0);
+    state.fails = false;
+    bus.deliver({ cursor: (await log.append("finals", shown("b"))).cursor });
+    await expect.poll(ids).toEqual(["a", "b"]);
+  });
+});
+
+describe("the door", () => {
+  it("lets a page go some time after its last reader left, and not before", async () => {
+    vi.useFakeTimers();
+    const subscribed = { now: 0 };
+    const bus: Bus = {
+      ...memoryBus(),
+      async subscribe() {
+        subscribed.now++;
+        return async () => void subscribed.now--;
+      },
+    };
+    const hub = start({ log: memoryLog(), bus });
+    const { reader } = await joinHub(hub);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(subscribed.now).toBe(1);
+    reader.closed();
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(subscribed.now).toBe(1);
+    await vi.advanceTimersByTimeAsync(12_000);
+    expect(subscribed.now).toBe(0);
+    expect(hub.stats()).toMatchObject({ readers: 0, channels: 0 });
+  });
+
+  it("gives the place back when the upgrade fails", async () => {
+    const hub = start({ log: memoryLog(), bus: memoryBus(), maxConnectionsPerAddress: 1 });
+    const first = (await hub.admit({ channel: "finals", address: "10.0.0.1", encode })) as Admitted<string>;
+    expect(await hub.admit({ channel: "finals", address: "10.0.0.1", encode })).toMatchObject({
+      status: 429,
+    });
+    first.cancel();
+    first.cancel();
+    expect(await hub.admit({ channel: "finals", address: "10.0.0.1", encode })).toHaveProperty("open");
+  });
+
+  it("a heartbeat says where the head is, after 25 s of silence", async () => {
+    vi.useFakeTimers();
+    const log = memoryLog();
+    const { cursor } = await log.append("finals", shown("a"));
+    const { frames } = await joinHub(start({ log, bus: memoryBus() }));
+    await vi.advanceTimersByTimeAsync(24_000);
+    expect(frames).toEqual([]);
+    await vi.advanceTimersByTimeAsync(7_000);
+    expect(frames).toEqual([{ renders: {}, removals: [], cursor }]);
+  });
+
+  it("asks readers back in a window that grows with their number", async () => {
+    const hub = createHub({ log: memoryLog(), bus: memoryBus() });
+    const readers = await Promise.all(Array.from({ length: 3_000 }, () => joinHub(hub)));
+    await hub.close();
+    expect(readers[0]!.frames).toEqual([{ renders: {}, removals: [], retry: [500, 6_000] }]);
+    expect(new Set(readers.map(({ state }) => state.closed))).toEqual(new Set([1012]));
+    expect(await hub.admit({ channel: "finals", encode })).toMatchObject({ status: 503 });
+  });
+});
+
+it("two processes on one log and bus show every reader the same, whoever published", async () => {
+  const [log, bus] = [memoryLog(), memoryBus()];
+  const [one, two] = [start({ log, bus }), start({ log, bus })];
+  const readers = [await joinHub(one), await joinHub(two)];
+  await Promise.all(
+    Array.from({ length: 100 }, async (_, n) =>
+      bus.publish("finals", await log.append("finals", shown(`${n} x`))),
+    ),
+  );
+  for (const { ids } of readers) await expect.poll(() => ids().length).toBe(100);
+  expect(readers[0]!.ids()).toEqual(readers[1]!.ids());
+});

@@ -1,0 +1,50 @@
+import { expect, it } from "vitest";
+import type { Announcement } from "../../src/buses/bus.ts";
+import { memoryBus } from "../../src/buses/memory.ts";
+import { memoryLog } from "../../src/logs/memory.ts";
+import { BaseWebsocketPublisher, createPublisher } from "../../src/publishers/publisher.ts";
+
+async function site() {
+  const [log, bus] = [memoryLog(), memoryBus()];
+  const heard: Announcement[] = [];
+  await bus.subscribe("finals", (announcement) => heard.push(announcement));
+  return { log, bus, heard, publisher: createPublisher({ log, bus }) };
+}
+
+it("puts an update into the log, then on the bus", async () => {
+  const { log, heard, publisher } = await site();
+  const { cursor } = await publisher.publish("finals", { 7: { show: true, content: "Goal!" } }, ["6"]);
+  expect(heard).toEqual([
+    { cursor, renders: new Map([["7", { show: true, content: "Goal!", at: 1 }]]), removals: ["6"] },
+  ]);
+  expect(await log.heads(["finals"])).toEqual([cursor]);
+});
+
+it("refuses what is malformed before the log sees it", async () => {
+  const { log, heard, publisher } = await site();
+  await expect(publisher.publish("a/b", {})).rejects.toMatchObject({ code: "invalid", field: "channelId" });
+  await expect(publisher.publish("finals", { 7: { show: true } as never })).rejects.toMatchObject({
+    field: "renders.7.content",
+  });
+  expect([heard, (await log.heads(["finals"]))[0]]).toEqual([[], expect.stringMatching(/\.0$/)]);
+});
+
+it("announces a repeated update by its cursor alone, in case the first announcement was lost", async () => {
+  const { heard, publisher } = await site();
+  const publish = () =>
+    publisher.publish("finals", { 7: { show: true, content: "Goal!" } }, [], { idempotencyKey: "one" });
+  expect(await publish()).toEqual(await publish());
+  expect(heard).toHaveLength(2);
+  expect(heard[1]).toEqual({ cursor: heard[0]!.cursor });
+});
+
+it("the guide's base class asks for one method", async () => {
+  const sent: unknown[] = [];
+  class MyWebsocketPublisher extends BaseWebsocketPublisher {
+    publish(...args: unknown[]) {
+      sent.push(args);
+    }
+  }
+  await new MyWebsocketPublisher().publish("finals", { 7: { show: true, content: "x" } }, ["6"]);
+  expect(sent).toEqual([["finals", { 7: { show: true, content: "x" } }, ["6"]]]);
+});
