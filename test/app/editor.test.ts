@@ -31,8 +31,14 @@ async function write(tab: Tab, text: string): Promise<void> {
 
 async function publish(tab: Tab, text: string): Promise<void> {
   await write(tab, text);
+  await send(tab, text);
+}
+
+/** Publishes what is written, until the next post can be. */
+async function send(tab: Tab, text: string): Promise<void> {
   await tab.keyboard.press("Control+Enter");
   await listed(tab, text).waitFor();
+  await tab.locator('form[aria-label="New post"][aria-busy="false"] textarea:focus').waitFor();
 }
 
 const texts = async () =>
@@ -93,7 +99,10 @@ test("a post saved hidden reaches no reader until it is shown", async () => {
   await write(tab, "The winner is …");
   await composer(tab).getByRole("button", { name: "Save hidden" }).click();
   await listed(tab, "The winner is …").getByText("Hidden from readers").waitFor();
-  expect((await newsroom.posts(channel))[0]).toMatchObject({ show: false });
+  const page = async () => (await fetch(`${newsroom.url}/live/${channel}/`)).text();
+  expect(await page()).not.toContain("The winner");
+  await listed(tab, "The winner is …").getByRole("button", { name: /^Show/ }).click();
+  await expect.poll(page).toContain("The winner");
 });
 
 test("blocks are published in their order, and moved and removed before that", async () => {
@@ -401,6 +410,25 @@ test("posts of others come and go without disturbing what is typed", async () =>
   expect(await input.inputValue()).toBe("Half x sentence");
 });
 
+test("what happened while nothing was heard is there on return: new posts above, none lost below", async () => {
+  for (let i = 1; i <= 60; i++) await newsroom.post(channel, `Post ${i}.`);
+  const [newest] = await newsroom.posts(channel);
+  const { tab } = await openEditor(browser, newsroom, channel, (tab) =>
+    tab.routeWebSocket("**/ws/**", (socket) => void socket.close()),
+  );
+  await tab.locator(".post").nth(49).waitFor();
+  await tab.getByText("No connection").waitFor();
+  for (let i = 61; i <= 64; i++) await newsroom.post(channel, `Post ${i}.`);
+  await newsroom.remove(channel, newest!.id);
+  await tab.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await listed(tab, "Post 64.").waitFor();
+  await listed(tab, "Post 60.").waitFor({ state: "detached" });
+  const shown = await tab.locator(".post .content").allTextContents();
+  const wanted = [64, 63, 62, 61, ...Array.from({ length: 59 }, (_, i) => 59 - i)].map((i) => `Post ${i}.`);
+  expect(shown).toEqual(wanted.slice(0, shown.length));
+  expect(shown.length).toBeGreaterThanOrEqual(53);
+});
+
 // --- drafts, sessions, networks --------------------------------------------------------------------------
 
 test("an edit survives a reload, with the conflict it missed", async () => {
@@ -504,6 +532,85 @@ test("the page's policy allows nothing inline, and the page needs nothing more",
   expect(response!.headers()["content-security-policy"]).not.toContain("unsafe");
   await tab.getByLabel("Token").fill(newsroom.token);
   await tab.keyboard.press("Enter");
+  await composer(tab)
+    .locator("input[type=file]")
+    .setInputFiles({ name: "a.png", mimeType: "image/png", buffer: png(8, 8) });
   await publish(tab, "Within the policy");
+  await tab.frameLocator("#readers iframe").getByText("Within the policy").waitFor();
   expect(violations).toEqual([]);
+});
+
+// --- on a phone ------------------------------------------------------------------------------------------
+
+test("on a phone nothing is cut off, all there is to press is 44 pixels or more, and every view is a tap away", async () => {
+  await newsroom.post(channel, `A long word: ${"x".repeat(300)}`);
+  const { tab } = await openEditor(browser, newsroom, channel);
+  await tab.setViewportSize({ width: 360, height: 740 });
+  await tab.locator(".post").waitFor();
+  const small = () =>
+    tab.evaluate(() =>
+      [...document.querySelectorAll("button, a, input, textarea")]
+        .filter((element) => element.checkVisibility() && !element.matches(".skip, .content a"))
+        .filter((element) => {
+          const { width, height } = element.getBoundingClientRect();
+          return width < 44 || height < 44;
+        })
+        .map((element) => element.outerHTML),
+    );
+  expect(await small()).toEqual([]);
+  expect(await tab.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+
+  const menu = tab.getByRole("button", { name: "Pages" });
+  await menu.click();
+  await tab
+    .getByRole("navigation", { name: "Pages" })
+    .getByRole("link", { name: channel, exact: true })
+    .waitFor();
+  expect(await small()).toEqual([]);
+  await menu.click();
+  await tab.getByRole("button", { name: "Readers see" }).click();
+  await tab.frameLocator("#readers iframe").getByText("A long word").waitFor();
+  await tab.getByRole("button", { name: "Write" }).click();
+  await composer(tab).waitFor();
+});
+
+test("all of it goes by keyboard", async () => {
+  await newsroom.post(channel, "First");
+  const { tab } = await openEditor(browser, newsroom, channel);
+  await listed(tab, "First").waitFor();
+  await tab.keyboard.type("Second");
+  await send(tab, "Second");
+  await tab.keyboard.type("Third");
+  await send(tab, "Third");
+
+  const press = async (name: RegExp) => {
+    for (let i = 0; i < 60; i++) {
+      await tab.keyboard.press("Tab");
+      const label = await tab.evaluate(
+        () => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent,
+      );
+      if (name.test(label ?? "")) return tab.keyboard.press("Enter");
+    }
+    throw new Error(`Tab never came to ${name}`);
+  };
+  await press(/^Edit post/);
+  await tab.keyboard.press("Control+a");
+  await tab.keyboard.type("Third, edited");
+  await tab.keyboard.press("Control+Enter");
+  await listed(tab, "Third, edited")
+    .getByRole("button", { name: /^Edit/ })
+    .and(tab.locator(":focus"))
+    .waitFor();
+  await press(/^Delete post/);
+  await tab.keyboard.press("Escape");
+  await listed(tab, "Third, edited")
+    .getByRole("button", { name: /^Delete/ })
+    .and(tab.locator(":focus"))
+    .waitFor();
+  await tab.keyboard.press("Enter");
+  await tab.keyboard.press("Shift+Tab");
+  await tab.keyboard.press("Enter");
+  await listed(tab, "Third, edited").waitFor({ state: "detached" });
+  await listed(tab, "Second").getByRole("button", { name: /^Edit/ }).and(tab.locator(":focus")).waitFor();
+  expect(await texts()).toEqual(["Second", "First"]);
 });

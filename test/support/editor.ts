@@ -67,6 +67,7 @@ export async function openEditor(
   browser: Browser,
   newsroom: Newsroom,
   channelId: string,
+  prepare: (tab: Tab) => Promise<void> = async () => {},
 ): Promise<{ context: BrowserContext; tab: Tab }> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB" });
   await context.request.post(`${newsroom.url}/api/session`, {
@@ -74,6 +75,7 @@ export async function openEditor(
     headers: { origin: newsroom.url },
   });
   const tab = await context.newPage();
+  await prepare(tab);
   await tab.goto(`${newsroom.url}/editor?page=${encodeURIComponent(channelId)}`);
   await tab.getByRole("form", { name: "New post" }).waitFor();
   return { context, tab };

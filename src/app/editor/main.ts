@@ -49,6 +49,11 @@ function open(channelId: string): void {
   showReaders();
 }
 
+function openToWrite(channelId: string): void {
+  open(channelId);
+  current?.composer.focus();
+}
+
 function nothing(message: string): void {
   current?.close();
   current = null;
@@ -61,7 +66,7 @@ function nothing(message: string): void {
 
 /** Opens the page that is asked for, else the newest. */
 async function start(channelId: string | null): Promise<void> {
-  if (channelId !== null) open(channelId);
+  if (channelId !== null) openToWrite(channelId);
   let newest: Awaited<ReturnType<typeof pages.refresh>>;
   try {
     newest = await pages.refresh();
@@ -71,7 +76,8 @@ async function start(channelId: string | null): Promise<void> {
   if (channelId !== null) return;
   if (newest !== null) {
     history.replaceState(null, "", editorPath(newest.channelId));
-    return open(newest.channelId);
+    openToWrite(newest.channelId);
+    return;
   }
   history.replaceState(null, "", "/editor");
   nothing("No page yet. Make the first one.");

@@ -60,7 +60,7 @@ export function pageView(channelId: string, events: PageEvents): PageView {
       type: "text",
       id: "rename",
       value: title,
-      maxlength: 200,
+      maxlength: 300,
       required: true,
       dir: "auto",
     });

@@ -97,7 +97,7 @@ export function pageList(open: (channelId: string) => void): PageList {
       id: "new-title",
       type: "text",
       required: true,
-      maxlength: 200,
+      maxlength: 300,
       dir: "auto",
       oninput: () => {
         if (!address.dataset.typed) address.value = addressOf(title.value);

@@ -25,6 +25,8 @@ export interface PostItemEvents {
 interface Edit {
   readonly composer: Composer;
   readonly panel: HTMLElement;
+  /** What was typed, beside what somebody else wrote. */
+  readonly yours: HTMLElement;
   /** What the edit began from: the version it may replace. */
   base: Pick<Post, "content" | "version">;
   saving: boolean;
@@ -147,8 +149,9 @@ export function postItem(channelId: string, first: Post, events: PostItemEvents)
       onInput: keep,
       onSubmit: save,
     });
-    const panel = h("div", { class: "conflict", role: "alert", hidden: true });
-    edit = { composer, panel, base: draft?.base ?? post, saving: false };
+    const panel = h("div", { class: "conflict", hidden: true });
+    const yours = h("div");
+    edit = { composer, panel, yours, base: draft?.base ?? post, saving: false };
     showError(error, null);
     actions.hidden = true;
     element.classList.add("editing");
@@ -181,6 +184,7 @@ export function postItem(channelId: string, first: Post, events: PostItemEvents)
   function keep(): void {
     if (edit === null) return;
     const content = edit.composer.content();
+    edit.yours.replaceChildren(showBlocks(content));
     const { version, content: before } = edit.base;
     const same = sameContent(content, before);
     if (same) dropDraft(channelId, post.id);
@@ -254,10 +258,10 @@ export function postItem(channelId: string, first: Post, events: PostItemEvents)
   /** Compares the edit with the post as it is now; shows the conflict if there is one. */
   function compare(): boolean {
     if (edit === null) return false;
-    const { panel, composer, base } = edit;
+    const { panel, composer, yours, base } = edit;
     if (deleted) {
       panel.replaceChildren(
-        h("h3", {}, "Somebody else deleted this post while you were editing it."),
+        h("h3", { role: "alert" }, "Somebody else deleted this post while you were editing it."),
         h("div", { class: "row" }, button("Make mine a new post", moveToNew), button("Discard mine", remove)),
       );
     } else if (base.version === post.version) {
@@ -269,13 +273,14 @@ export function postItem(channelId: string, first: Post, events: PostItemEvents)
       panel.hidden = true;
       return false;
     } else {
+      yours.replaceChildren(showBlocks(composer.content()));
       panel.replaceChildren(
-        h("h3", {}, "Somebody else changed this post while you were editing it."),
+        h("h3", { role: "alert" }, "Somebody else changed this post while you were editing it."),
         h(
           "div",
           { class: "versions" },
           h("section", {}, h("h4", {}, "Theirs, as it is now"), showBlocks(post.content)),
-          h("section", {}, h("h4", {}, "Yours, not published"), showBlocks(composer.content())),
+          h("section", {}, h("h4", {}, "Yours, not published"), yours),
         ),
         h(
           "div",

@@ -151,8 +151,10 @@ export function postList(channelId: string, events: PostListEvents): PostList {
     dirty.clear();
     try {
       const page = await getPage(channelId);
+      const shown = [...items.values()];
+      const bottom = oldest();
       const seen = new Set<string>();
-      const wanted = items.size;
+      let last = Number.POSITIVE_INFINITY;
       let after: string | null = null;
       do {
         const part: Awaited<ReturnType<typeof listPosts>> = await listPosts(channelId, after);
@@ -160,11 +162,15 @@ export function postList(channelId: string, events: PostListEvents): PostList {
         for (const post of part.items) {
           put(post);
           seen.add(post.id);
+          last = post.at;
         }
         after = part.next;
-      } while (after !== null && seen.size < wanted);
-      next = after;
-      for (const [id, item] of [...items]) if (!seen.has(id)) item.gone();
+      } while (after !== null && last > bottom);
+      if (!more.disabled) next = after;
+      for (const item of shown) {
+        const looked = after === null || item.post.at >= last;
+        if (looked && !seen.has(item.post.id)) item.gone();
+      }
       events.page(page);
       live ??= watch(channelId, page.cursor, {
         changed: (ids) => {

@@ -20,7 +20,14 @@ export function newPost(channelId: string, onPublished: (post: Post) => void): C
     actions: [
       h("button", { class: "primary", "aria-keyshortcuts": "Control+Enter Meta+Enter" }, "Publish"),
       button("Save hidden", () => publish(false), { class: "quiet" }),
-      h("span", { class: "hint keys" }, h("kbd", {}, "Ctrl"), " ", h("kbd", {}, "Enter"), " publishes"),
+      h(
+        "span",
+        { class: "hint keys" },
+        h("kbd", {}, /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl"),
+        " ",
+        h("kbd", {}, "Enter"),
+        " publishes",
+      ),
     ],
     onInput: keep,
     onSubmit: () => publish(true),
