@@ -1,11 +1,10 @@
-import { crc32, deflateSync } from "node:zlib";
 import type { Browser, BrowserContext, Locator, Page as Tab } from "playwright-core";
-import { startServer } from "../../src/app/server.ts";
-import { readSettings } from "../../src/app/settings.ts";
+import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import type { Block, Page, Post } from "../../src/pages/model.ts";
-import { emptyFolder } from "./folder.ts";
+import { launchBrowser } from "./browser.ts";
+import { startTestServer } from "./server.ts";
 
-/** A newsroom: the real server, and its API as another editor would use it. */
+/** A running server, and its API as another editor would use it. */
 export interface Newsroom {
   readonly url: string;
   readonly token: string;
@@ -19,22 +18,14 @@ export interface Newsroom {
   close(): Promise<void>;
 }
 
-export async function openNewsroom(): Promise<Newsroom> {
-  const { path: data, dispose } = emptyFolder();
-  const flags = { host: "127.0.0.1", port: "0", data, "log-level": "silent" };
-  const server = await startServer(await readSettings({ flags, env: {}, cwd: data }));
+async function openNewsroom(): Promise<Newsroom> {
+  const server = await startTestServer();
   async function api<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const response = await fetch(server.url + path, {
-      method,
-      headers: {
-        authorization: `Bearer ${server.token}`,
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
-      },
-      body: body === undefined ? null : JSON.stringify(body),
-    });
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
-    return (response.status === 204 ? undefined : await response.json()) as T;
+    const answer = await server.api(method, path, body);
+    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+    return answer.json as T;
   }
+  const postsOf = (channelId: string) => `/api/pages/${encodeURIComponent(channelId)}/posts`;
   const text = (value: string): Block[] => [{ type: "text", value }];
   return {
     url: server.url,
@@ -42,42 +33,87 @@ export async function openNewsroom(): Promise<Newsroom> {
     link: server.greeting.editor,
     page: (channelId, title = channelId) => api("POST", "/api/pages", { channelId, title }),
     post: (channelId, content, show = true) =>
-      api("POST", `/api/pages/${encodeURIComponent(channelId)}/posts`, {
+      api("POST", postsOf(channelId), {
         content: typeof content === "string" ? text(content) : content,
         show,
       }),
-    posts: async (channelId) =>
-      (await api<{ items: Post[] }>("GET", `/api/pages/${encodeURIComponent(channelId)}/posts`)).items,
+    posts: async (channelId) => (await api<{ items: Post[] }>("GET", postsOf(channelId))).items,
     change: (channelId, postId, { content, ...patch }) =>
-      api("PATCH", `/api/pages/${encodeURIComponent(channelId)}/posts/${postId}`, {
+      api("PATCH", `${postsOf(channelId)}/${postId}`, {
         ...patch,
         ...(content === undefined ? {} : { content: text(content) }),
       }),
-    remove: (channelId, postId) =>
-      api("DELETE", `/api/pages/${encodeURIComponent(channelId)}/posts/${postId}`),
-    async close() {
-      await server.close();
-      await dispose();
+    remove: (channelId, postId) => api("DELETE", `${postsOf(channelId)}/${postId}`),
+    close: server.close,
+  };
+}
+
+/** What each test of the editor finds: a browser, a server, and a page of its own. */
+export interface Desk {
+  readonly browser: Browser;
+  readonly newsroom: Newsroom;
+  /** The channel id of this test's page. */
+  readonly channel: string;
+  /** The values of the page's posts, newest first, blocks joined by `|`. */
+  texts(): Promise<string[]>;
+}
+
+/** Sets a desk up for the tests of a file. */
+export function useDesk(): Desk {
+  let browser: Browser;
+  let newsroom: Newsroom;
+  let count = 0;
+  const channel = () => `page-${count}`;
+  beforeAll(async () => {
+    [browser, newsroom] = await Promise.all([launchBrowser(), openNewsroom()]);
+  });
+  beforeEach(async () => {
+    count += 1;
+    await newsroom.page(channel());
+  });
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await newsroom?.close();
+  });
+  return {
+    get browser() {
+      return browser;
+    },
+    get newsroom() {
+      return newsroom;
+    },
+    get channel() {
+      return channel();
+    },
+    async texts() {
+      const posts = await newsroom.posts(channel());
+      return posts.map((post) => post.content.map((block) => block.value).join("|"));
     },
   };
 }
 
+export interface EditorOptions {
+  /** Default: the desk's page. */
+  readonly channelId?: string;
+  /** What to do before the page is opened. */
+  readonly prepare?: (tab: Tab) => Promise<void>;
+}
+
 /** A logged-in editor with the page open. */
 export async function openEditor(
-  browser: Browser,
-  newsroom: Newsroom,
-  channelId: string,
-  prepare: (tab: Tab) => Promise<void> = async () => {},
+  { browser, newsroom, channel }: Desk,
+  { channelId = channel, prepare }: EditorOptions = {},
 ): Promise<{ context: BrowserContext; tab: Tab }> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB" });
-  await context.request.post(`${newsroom.url}/api/session`, {
-    data: { token: newsroom.token },
-    headers: { origin: newsroom.url },
-  });
+  const data = { token: newsroom.token };
+  await context.request.post(`${newsroom.url}/api/session`, { data, headers: { origin: newsroom.url } });
   const tab = await context.newPage();
-  await prepare(tab);
+  await prepare?.(tab);
   await tab.goto(`${newsroom.url}/editor?page=${encodeURIComponent(channelId)}`);
-  await tab.getByRole("form", { name: "New post" }).waitFor();
+  await composer(tab).waitFor();
   return { context, tab };
 }
 
@@ -91,25 +127,20 @@ export function composer(tab: Tab): Locator {
   return tab.getByRole("form", { name: "New post" });
 }
 
-/** A PNG of one colour. */
-export function png(width: number, height: number): Buffer {
-  const chunk = (type: string, data: Buffer) => {
-    const body = Buffer.concat([Buffer.from(type), data]);
-    const frame = Buffer.alloc(body.length + 8);
-    frame.writeUInt32BE(data.length, 0);
-    body.copy(frame, 4);
-    frame.writeUInt32BE(crc32(body), body.length + 4);
-    return frame;
-  };
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(width, 0);
-  header.writeUInt32BE(height, 4);
-  header.set([8, 2], 8);
-  const row = Buffer.concat([Buffer.from([0]), Buffer.alloc(width * 3, 0x6a)]);
-  return Buffer.concat([
-    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
-    chunk("IHDR", header),
-    chunk("IDAT", deflateSync(Buffer.concat(Array<Buffer>(height).fill(row)))),
-    chunk("IEND", Buffer.alloc(0)),
-  ]);
+/** The text field of the new post. */
+export function field(tab: Tab): Locator {
+  return composer(tab).getByLabel("Text", { exact: true });
+}
+
+/** Publishes a post of `text`. */
+export async function publish(tab: Tab, text: string): Promise<void> {
+  await field(tab).fill(text);
+  await send(tab, text);
+}
+
+/** Publishes what is written, until it is in the list and the next post can be written. */
+export async function send(tab: Tab, text: string): Promise<void> {
+  await tab.keyboard.press("Control+Enter");
+  await listed(tab, text).waitFor();
+  await tab.locator('form[aria-label="New post"][aria-busy="false"] textarea:focus').waitFor();
 }
