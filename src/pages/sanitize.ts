@@ -13,7 +13,7 @@ const FRAME_PLACE = "data-frame";
 /**
  * Keeps what rich text needs and drops the rest: no scripts, styles, forms, ids, names, classes or event
  * handlers; links and pictures only by http(s) (links also mailto, pictures also `/images/<id>`); frames only
- * of known providers, as our own sandboxed ones. Doing it again changes nothing.
+ * of known providers, as our own sandboxed ones. What is well-formed and allowed comes back as it is.
  *
  * Throws `invalid` when tags nest deeper than {@link MAX_NESTING}.
  *
