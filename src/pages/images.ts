@@ -54,11 +54,11 @@ export function inspectImage(data: Uint8Array): Pick<Image, "type" | "width" | "
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const format = FORMATS.find(({ starts }) => starts(bytes));
   if (format === undefined) throw unsupported("a picture must be PNG, JPEG, GIF, WebP or AVIF");
+  if (!complete(format, bytes)) throw unsupported("the picture is cut off or damaged");
   const { width, height } = measure(bytes);
   if (Math.max(width, height) > MAX_IMAGE_SIDE) {
     throw new TidingsError("too_large", `a picture may be no more than ${MAX_IMAGE_SIDE} pixels a side`);
   }
-  if (!complete(format, bytes)) throw unsupported("the picture is cut off or damaged");
   return { type: format.type, width, height };
 }
 
@@ -101,17 +101,19 @@ function jpegEnds(bytes: Buffer): boolean {
   return bytes.indexOf(Buffer.of(0xff, 0xd9), at) !== -1;
 }
 
-/** Whether the file's boxes (ISO base media) fill it to the end. A size of 0 means "the rest". */
+/** Whether the file's boxes (ISO base media) fill it to the end, the picture's data (`mdat`) among them. */
 function boxesEnd(bytes: Buffer): boolean {
+  let hasData = false;
   let at = 0;
   while (at < bytes.length) {
+    hasData ||= ascii(bytes, at + 4, at + 8) === "mdat";
     const size = bytes.readUInt32BE(at);
-    if (size === 0) return true;
-    const length = size === 1 ? Number(bytes.readBigUInt64BE(at + 8)) : size;
+    // 0: the rest of the file; 1: the size follows in 64 bits.
+    const length = size === 0 ? bytes.length - at : size === 1 ? Number(bytes.readBigUInt64BE(at + 8)) : size;
     if (length < 8) return false;
     at += length;
   }
-  return at === bytes.length;
+  return hasData && at === bytes.length;
 }
 
 /** The brands that an ISO base media file claims: its major one and those it is compatible with. */
