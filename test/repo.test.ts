@@ -7,7 +7,7 @@ import { type Import, importsOf, readTree, type Tree } from "./support/tree.ts";
 type Rule = (tree: Tree) => string[];
 
 /** Tests of more than one file of `src/`: of the whole way, the built client, the repository, the package. */
-const END_TO_END = /^test\/(end-to-end\/.*|client\/size|repo|package)\.test\.ts$/;
+const END_TO_END = /^test\/(end-to-end\/.*|client\/size|pages\/attacks|repo|package)\.test\.ts$/;
 
 /** What it takes to be a bus, a log, …: whoever imports the contract's type in that folder is one. */
 const KINDS = [
@@ -104,7 +104,7 @@ const testsMirrorSources: Rule = (tree) =>
 
 const skipsHaveAReason: Rule = (tree) =>
   paths(tree, "test/", ".ts").flatMap((path) =>
-    [...tree.get(path)!.matchAll(/\.(?:skip|todo|skipIf|runIf|fails)\b[^;{]*/g)]
+    [...tree.get(path)!.matchAll(/\b(?:describe|it|test)\.(?:skip|todo|skipIf|runIf|fails)\b[^;{]*/g)]
       .filter(([call]) => !/["'`][^"'`]*\b(because|needs|until)\b/.test(call))
       .map(([call]) => `${path}: ${call.split("\n", 1)[0]}`),
   );

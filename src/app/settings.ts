@@ -121,8 +121,8 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     default: "8765",
   },
   token: {
-    type: z.string().regex(/^[\x21-\x7e]+$/),
-    allowed: "visible ASCII characters without spaces",
+    type: z.string().regex(/^[\x21-\x7e]{16,}$/),
+    allowed: "at least 16 visible ASCII characters, without spaces",
     help: "what writing needs (made at the first start, and kept, if not given)",
     secret: true,
   },

@@ -95,7 +95,7 @@ describe("values", () => {
     ["publisher", "./mine.ts#Mine", "./mine.ts#Mine"],
     ["log", "memory", "memory"],
     ["logLevel", "silent", "silent"],
-    ["token", "s3cret+/=", "s3cret+/="],
+    ["token", "a-long-s3cret+/=", "a-long-s3cret+/="],
   ])("%s takes %j", async ([name, text, value]) => {
     expect((await read({}, { [variableName(name)]: text }))[name]).toEqual(value);
     expect((await read({ [flagName(name)]: text }))[name]).toEqual(value);

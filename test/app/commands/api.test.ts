@@ -136,9 +136,9 @@ describe("the token", () => {
   });
 
   test("is given by variable or flag before that", async () => {
-    await post(base, { TIDINGS_TOKEN: "of-env" });
-    await runCli(["post", "finals", "x", "--url", base, "--token", "of-flag"], { cwd });
-    expect(seen.map(({ authorization }) => authorization)).toEqual(["Bearer of-env", "Bearer of-flag"]);
+    await post(base, { TIDINGS_TOKEN: "of-env-of-env-of-env" });
+    await runCli(["post", "finals", "x", "--url", base, "--token", "of-flag-of-flag-of-flag"], { cwd });
+    expect(seen.map(({ authorization }) => authorization)).toEqual(["Bearer of-env-of-env-of-env", "Bearer of-flag-of-flag-of-flag"]);
   });
 
   test("of this machine's server goes to no other machine", async () => {
@@ -151,7 +151,7 @@ describe("the token", () => {
 
   test.for([
     [{}, "asks for a token"],
-    [{ TIDINGS_TOKEN: "wrong-hush" }, "does not take this token"],
+    [{ TIDINGS_TOKEN: "wrong-hush-wrong-hush" }, "does not take this token"],
   ] as const)("is explained when it is refused (%j)", async ([env, said]) => {
     await rm(join(cwd, "data"), { recursive: true });
     answers = [failure(401)];

@@ -13,12 +13,12 @@ const PIXEL = Buffer.from(
 
 let served: Served;
 beforeAll(async () => {
-  served = await serve({ TIDINGS_TOKEN: "hush" });
+  served = await serve({ TIDINGS_TOKEN: "hush-hush-hush-hush" });
 });
 afterAll(() => served.stop());
 
 function post(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  const env = { TIDINGS_URL: served.url, TIDINGS_TOKEN: "hush" };
+  const env = { TIDINGS_URL: served.url, TIDINGS_TOKEN: "hush-hush-hush-hush" };
   return runCli(["post", ...args], { cwd: served.cwd, env, ...options });
 }
 
@@ -27,7 +27,7 @@ async function made({ status, stdout, stderr }: CliResult): Promise<Post & { url
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   const [, id, url, page] = /^(\S+) (\S+\/live\/(\S+)\/)\n$/.exec(stdout)!;
   const answer = await fetch(`${served.url}/api/pages/${page}/posts/${id}`, {
-    headers: { authorization: "Bearer hush" },
+    headers: { authorization: "Bearer hush-hush-hush-hush" },
   });
   return { ...((await answer.json()) as Post), url: url! };
 }
@@ -85,7 +85,7 @@ describe("what it says when that fails", () => {
 
   test.for([
     ["no token", {}, "asks for a token"],
-    ["a wrong token", { TIDINGS_TOKEN: "mine" }, "does not take this token"],
+    ["a wrong token", { TIDINGS_TOKEN: "mine-mine-mine-mine" }, "does not take this token"],
   ] as const)("%s: how to give it", async ([, env, said]) => {
     const result = await post(["welcome", "Unheard"], {
       env: { TIDINGS_URL: served.url, ...env },

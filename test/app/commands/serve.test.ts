@@ -23,7 +23,7 @@ test("the first start greets: links for readers and editors, and the token that 
 });
 
 test("with a token of one's own none is shown, and no way in either", async () => {
-  served = await serve({ TIDINGS_TOKEN: "hush-hush" });
+  served = await serve({ TIDINGS_TOKEN: "hush-hush-hush-hush" });
   expect(served.output()).not.toMatch(/hush-hush|#code=|Token/);
 });
 
