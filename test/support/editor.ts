@@ -11,6 +11,7 @@ export interface Newsroom {
   /** A login link of a first start. */
   readonly link: string;
   page(channelId: string, title?: string): Promise<Page>;
+  removePage(channelId: string): Promise<void>;
   post(channelId: string, content: string | readonly Block[], show?: boolean): Promise<Post>;
   posts(channelId: string): Promise<readonly Post[]>;
   change(channelId: string, postId: string, patch: { content?: string; show?: boolean }): Promise<Post>;
@@ -32,6 +33,7 @@ async function openNewsroom(): Promise<Newsroom> {
     token: server.token,
     link: server.greeting.editor,
     page: (channelId, title = channelId) => api("POST", "/api/pages", { channelId, title }),
+    removePage: (channelId) => api("DELETE", `/api/pages/${encodeURIComponent(channelId)}`),
     post: (channelId, content, show = true) =>
       api("POST", postsOf(channelId), {
         content: typeof content === "string" ? text(content) : content,

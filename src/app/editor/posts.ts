@@ -94,6 +94,9 @@ export function postList(channelId: string, events: PostListEvents): PostList {
       next = part.next;
       for (const post of part.items) put(post);
       showError(error, null);
+      // Watched anew: if the end is still near, it never left and nothing would say that it came.
+      nearEnd.unobserve(more);
+      nearEnd.observe(more);
     } catch (failure) {
       showError(error, failure);
     } finally {

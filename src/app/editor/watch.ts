@@ -1,4 +1,5 @@
 /** Notices what changes on a page, whoever changes it: a reader of the page's own socket (PROTOCOL.md). */
+import { backoff } from "../../client/backoff.ts";
 import type { Cursor, Frame } from "../../protocol.ts";
 
 export interface Watch {
@@ -57,10 +58,10 @@ export function watch(channelId: string, cursor: Cursor, watcher: Watcher): Watc
     socket = null;
     mine.close();
     watcher.live(false);
-    const [min, max] = window ?? [0, Math.min(30_000, 500 * 2 ** attempt)];
+    const [min, max] = window ?? [0, 0];
+    later(window === null ? backoff(attempt) : min + Math.random() * (max - min), open);
     window = null;
     attempt += 1;
-    later(min + Math.random() * (max - min), open);
   }
 
   function online(): void {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { openEditor, publish, useDesk } from "../../support/editor.ts";
+import { composer, openEditor, publish, useDesk } from "../../support/editor.ts";
 
 const desk = useDesk();
 
@@ -47,4 +47,12 @@ test("a page with a name of its own kind can be written", async () => {
   const { tab } = await openEditor(desk, { channelId: name });
   await publish(tab, "Il fait chaud");
   expect(await desk.newsroom.posts(name)).toHaveLength(1);
+});
+
+test("a page that somebody else deletes is gone here at once", async () => {
+  const { tab } = await openEditor(desk);
+  await publish(tab, "The last words");
+  await desk.newsroom.removePage(desk.channel);
+  await tab.getByText("This page does not exist any more.").waitFor();
+  expect(await composer(tab).count()).toBe(0);
 });
