@@ -33,7 +33,7 @@ export function postList(channelId: string, events: PostListEvents): PostList {
   const empty = h(
     "p",
     { class: "empty", hidden: true },
-    "No posts yet. What you publish appears here and at every reader’s, at once.",
+    "No posts yet. What you publish appears here, and to every reader at once.",
   );
   const error = h("p", { class: "error", role: "alert", hidden: true });
   const state = h("p", { class: "state", role: "status" });
