@@ -7,7 +7,7 @@ import { type Import, importsOf, readTree, type Tree } from "./support/tree.ts";
 type Rule = (tree: Tree) => string[];
 
 /** Tests of more than one file of `src/`: of the whole way, the built client, the repository, the package. */
-const END_TO_END = /^test\/(end-to-end\/.*|client\/size|pages\/attacks|repo|package)\.test\.ts$/;
+const END_TO_END = /^test\/(end-to-end\/.*|examples\/.*|client\/size|pages\/attacks|repo|package)\.test\.ts$/;
 
 /** What it takes to be a bus, a log, …: whoever imports the contract's type in that folder is one. */
 const KINDS = [
@@ -145,6 +145,14 @@ const documentLinksLeadSomewhere: Rule = (tree) =>
       .map((target) => `${path}: ${target}`),
   );
 
+/** `<!-- from examples/x.ts -->` before a block of code: it is that file, whole. */
+const documentedCodeRuns: Rule = (tree) =>
+  paths(tree, "", ".md").flatMap((path) =>
+    [...tree.get(path)!.matchAll(/<!-- from (\S+) -->\n```\w+\n([\s\S]*?)```/g)]
+      .filter(([, source, code]) => tree.get(source!) !== code)
+      .map(([, source]) => `${path}: not what ${source} says`),
+  );
+
 const RULES: readonly [title: string, rule: Rule, wrong: Readonly<Record<string, string>>][] = [
   [
     "every bus, log, store, adapter and receiver passes its conformance suite",
@@ -190,6 +198,11 @@ const RULES: readonly [title: string, rule: Rule, wrong: Readonly<Record<string,
   ["no test runs alone", nothingRunsAlone, { "test/a.test.ts": `test.${"only"}("works", () => {});` }],
   ["no file names a package registry", noRegistryIsNamed, { "a.md": `see registry.${"npmjs"}.org` }],
   ["scripts that documents name exist", documentedScriptsExist, { "a.md": "`npm run nothing`" }],
+  [
+    "code in documents is code that runs",
+    documentedCodeRuns,
+    { "a.md": "<!-- from examples/a.ts -->\n```ts\nold();\n```", "examples/a.ts": "fresh();\n" },
+  ],
   ["links in documents lead somewhere", documentLinksLeadSomewhere, { "docs/a.md": "[b](../b.md)" }],
 ];
 
