@@ -1,0 +1,76 @@
+import { once } from "node:events";
+import { request as httpRequest } from "node:http";
+import { afterEach, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { type Served, serve } from "../support/serve.ts";
+import { request, text } from "../support/server.ts";
+
+const TOKEN = "hush-hush-hush-hush";
+const AUTHORIZED = { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" };
+
+let served: Served | undefined;
+afterEach(async () => {
+  await served?.stop();
+  served = undefined;
+});
+
+it("SIGTERM: readers are told when to return, what was begun is finished, exit 0 within ten seconds", async () => {
+  served = await serve({ TIDINGS_TOKEN: TOKEN });
+  const { url, child } = served;
+  const readers = await Promise.all(
+    Array.from({ length: 200 }, async () => {
+      const socket = new WebSocket(`${url.replace("http", "ws")}/ws/channel/welcome/`);
+      const frames: string[] = [];
+      socket.on("message", (data) => frames.push(String(data)));
+      await once(socket, "open");
+      return { frames, closed: once(socket, "close") as Promise<[number]> };
+    }),
+  );
+  // A post whose body is on its way when the signal comes.
+  const body = JSON.stringify(text("Just in time"));
+  const begun = httpRequest(`${url}/api/pages/welcome/posts`, {
+    method: "POST",
+    headers: { ...AUTHORIZED, "content-length": Buffer.byteLength(body) },
+  });
+  begun.write(body.slice(0, 10));
+  await request(url, "GET", "/healthz");
+
+  const started = Date.now();
+  child.kill("SIGTERM");
+  const [first] = await readers[0]!.closed;
+  begun.end(body.slice(10));
+  const [answer] = await once(begun, "response");
+  expect(answer.statusCode).toBe(201);
+  answer.resume();
+  const codes = await Promise.all(readers.map(({ closed }) => closed));
+  expect(first).toBe(1012);
+  expect(new Set(codes.map(([code]) => code))).toEqual(new Set([1012]));
+  for (const { frames } of readers) {
+    const { retry } = JSON.parse(frames.find((frame) => frame.includes("retry"))!);
+    expect(retry[0]).toBeLessThan(retry[1]);
+  }
+  const [code] = child.exitCode === null ? await once(child, "exit") : [child.exitCode];
+  expect(code).toBe(0);
+  expect(Date.now() - started).toBeLessThan(10_000);
+});
+
+it("SIGTERM with a request that never ends, and a reader that never answers: it ends all the same", async () => {
+  served = await serve({ TIDINGS_TOKEN: TOKEN });
+  const { url, child } = served;
+  const stuck = httpRequest(`${url}/api/pages`, {
+    method: "POST",
+    headers: { ...AUTHORIZED, "content-length": 9 },
+  });
+  stuck.on("error", () => {});
+  stuck.write("{");
+  const deaf = new WebSocket(`${url.replace("http", "ws")}/ws/channel/welcome/`);
+  await once(deaf, "open");
+  deaf.pause();
+  await request(url, "GET", "/healthz");
+  const started = Date.now();
+  child.kill("SIGTERM");
+  const [code] = await once(child, "exit");
+  expect(code).toBe(0);
+  expect(Date.now() - started).toBeLessThan(15_000);
+  deaf.terminate();
+});
