@@ -151,13 +151,18 @@ describe("a reader who has scrolled down", () => {
     });
   });
 
-  test("is not told of posts that were taken away again", async () => {
+  test("is not told of posts that were taken away again, and still of those that were edited", async () => {
     const page = await newPage(30);
     await reading(page, async ({ tab }) => {
       await tab.evaluate(() => scrollTo(0, 1500));
-      await publish(page, "post 31");
+      const kept = await publish(page, "post 31");
       const post = await publish(page, "post 32");
       await tab.getByRole("button", { name: "2 new posts" }).waitFor();
+      await site.pages.updatePost(page, kept.id, {
+        content: parseBlocks([{ type: "text", value: "edited" }]),
+      });
+      await tab.getByText("edited", { exact: true }).waitFor();
+      expect(await tab.getByRole("button", { name: "2 new posts" }).isVisible()).toBe(true);
       await site.pages.deletePost(page, post.id);
       await tab.getByRole("button", { name: "1 new post" }).waitFor();
     });

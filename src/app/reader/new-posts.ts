@@ -14,43 +14,43 @@ export function newPostsButton(
   edge: HTMLElement,
   announce: (text: string) => void,
 ): NewPosts {
-  const waiting = new Set<Element>();
+  // Their wrappers: an edit replaces the post itself.
+  const waiting = new Set<HTMLElement>();
   const show = (): void => {
-    // A post may have been taken away, or put out of sight, before it was looked at.
-    for (const post of waiting) if (post.getClientRects().length === 0) leave(post);
+    // A post may have been taken away, or hidden, before it was looked at.
+    for (const wrapper of waiting) if (wrapper.getClientRects().length === 0) leave(wrapper);
     button.hidden = waiting.size === 0;
     button.textContent = count(waiting.size);
   };
-  const leave = (post: Element): void => {
-    waiting.delete(post);
-    seen.unobserve(post);
+  const leave = (wrapper: HTMLElement): void => {
+    waiting.delete(wrapper);
+    seen.unobserve(wrapper);
   };
   const seen = new IntersectionObserver(
     (entries) => {
-      for (const { target, isIntersecting } of entries) if (isIntersecting) leave(target);
+      for (const { target, isIntersecting } of entries) if (isIntersecting) leave(target as HTMLElement);
       show();
     },
     { rootMargin: `-${edge.offsetHeight}px 0px 0px` },
   );
 
   button.addEventListener("click", () => {
-    const newest = [...waiting].reduce<Element | undefined>(
-      (top, post) => (top && top.getBoundingClientRect().top < post.getBoundingClientRect().top ? top : post),
-      undefined,
-    );
-    for (const post of waiting) leave(post);
+    const top = (wrapper: HTMLElement) => wrapper.getBoundingClientRect().top;
+    const [newest] = [...waiting].sort((a, b) => top(a) - top(b));
+    for (const wrapper of waiting) leave(wrapper);
     show();
-    if (newest) goTo(newest.closest<HTMLElement>(".live-post-wrapper")!);
+    if (newest) goTo(newest);
   });
 
   return {
     add(posts) {
       for (const post of posts) {
-        if (post.getBoundingClientRect().bottom <= edge.offsetHeight) {
-          waiting.add(post);
-          seen.observe(post);
+        const wrapper = post.parentElement!;
+        if (wrapper.getBoundingClientRect().bottom <= edge.offsetHeight) {
+          waiting.add(wrapper);
+          seen.observe(wrapper);
         } else {
-          post.parentElement!.classList.add("is-new");
+          wrapper.classList.add("is-new");
         }
       }
       show();
