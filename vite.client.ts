@@ -3,13 +3,17 @@ import { defineConfig, type EnvironmentOptions, type UserConfig } from "vite";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-const script = (input: Record<string, string>, format: "iife" | "es"): EnvironmentOptions => ({
+const script = (
+  input: Record<string, string>,
+  format: "iife" | "es",
+  copyPublicDir = false,
+): EnvironmentOptions => ({
   consumer: "client",
   build: {
     outDir: here("dist/assets"),
     // dist/ also holds the package's modules.
     emptyOutDir: false,
-    copyPublicDir: false,
+    copyPublicDir,
     modulePreload: false,
     minify: true,
     target: "es2022",
@@ -22,6 +26,7 @@ const script = (input: Record<string, string>, format: "iife" | "es"): Environme
 
 /** What a reader's browser loads, under names without hashes: pages of other sites link to them. */
 const config: UserConfig = defineConfig({
+  publicDir: here("src/app/reader/public"),
   environments: {
     /** The client as a classic script: `assets/tidings.js`. */
     tidings: script({ tidings: here("src/client/global.ts") }, "iife"),
@@ -29,6 +34,7 @@ const config: UserConfig = defineConfig({
     reader: script(
       { reader: here("src/app/reader/reader.ts"), style: here("src/app/reader/reader.css") },
       "es",
+      true,
     ),
   },
   builder: {

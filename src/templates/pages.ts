@@ -107,7 +107,8 @@ ${path === undefined && html`<meta name="robots" content="noindex">\n`}${
   url &&
   html`<meta property="og:url" content="${url}">
 <link rel="canonical" href="${url}">\n`
-}<link rel="stylesheet" href="${assetsUrl}/reader.css">
+}<link rel="icon" href="${assetsUrl}/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="${assetsUrl}/reader.css">
 <script type="module" src="${assetsUrl}/reader.js"></script>
 </head>
 <body>

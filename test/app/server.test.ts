@@ -173,6 +173,8 @@ describe("a malformed request", () => {
     ["POST", "/api/pages", { title: "" }, "title"],
     ["POST", "/api/pages", { title: 7 }, "title"],
     ["POST", "/api/pages", { title: "x".repeat(301) }, "title"],
+    ["POST", "/api/pages", { title: "a\nb" }, "title"],
+    ["POST", "/api/pages", { title: "\ud800" }, "title"],
     ["POST", "/api/pages", { title: "x", channelId: "a/b" }, "channelId"],
     ["POST", "/api/pages", { title: "x", channelId: ".." }, "channelId"],
     ["POST", "/api/pages", { title: "x", channelId: "x".repeat(256) }, "channelId"],

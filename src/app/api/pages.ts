@@ -6,11 +6,15 @@ import { isId } from "../../protocol.ts";
 import type { PagePublisher } from "../../publishers/pages.ts";
 import { idempotencyKey, listOptions, parse } from "../http.ts";
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
+const PRINTABLE = /^[^\u0000-\u001f\u007f-\u009f]*$/;
 const title = z
   .string("must be text")
   .trim()
   .min(1, "must not be empty")
-  .max(300, "must be at most 300 characters");
+  .max(300, "must be at most 300 characters")
+  .regex(PRINTABLE, "must not hold control characters")
+  .refine((text) => text.isWellFormed(), "must be well-formed Unicode");
 const channelId = z
   .string("must be text")
   .refine(isId, 'must be 1 to 255 characters, without "/" and control characters, and not "." or ".."');
