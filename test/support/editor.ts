@@ -110,6 +110,7 @@ export async function openEditor(
   { channelId = channel, prepare }: EditorOptions = {},
 ): Promise<{ context: BrowserContext; tab: Tab }> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB" });
+  context.setDefaultTimeout(20_000); // before the test’s own: then the failure says what was waited for
   const data = { token: newsroom.token };
   await context.request.post(`${newsroom.url}/api/session`, { data, headers: { origin: newsroom.url } });
   const tab = await context.newPage();
