@@ -1,4 +1,4 @@
-import { type Cursor, type Frame, parseCursor } from "../protocol.ts";
+import { type Cursor, type CursorParts, type Frame, parseCursor } from "../protocol.ts";
 import { LivePosts, type LiveUpdate } from "./posts.ts";
 import { fetchCopy } from "./resync.ts";
 
@@ -11,6 +11,8 @@ export interface PageEvents {
   onGone(): void;
   /** A change could not be applied, and the cursor stayed before it. */
   onFailed(error: unknown): void;
+  /** Whether the page's cursor still holds is for the server to say: join anew with it. */
+  onDoubt(): void;
 }
 
 /** A `reset` being answered: what comes meanwhile waits in `buffer`. */
@@ -29,6 +31,8 @@ export class LivePage {
   readonly #url: () => string;
   readonly #events: PageEvents;
   #resync: Resync | undefined;
+  /** The last cursor that the connection held has brought. */
+  #told: CursorParts | undefined;
 
   /** @param url Gives the URL of the page's own HTML, for a resync. */
   constructor(list: HTMLElement, url: () => string, events: PageEvents) {
@@ -51,12 +55,21 @@ export class LivePage {
   take(frame: Frame): boolean {
     const cursor = parseCursor(frame.cursor);
     if (frame.reset) {
-      if (cursor) this.#startResync(frame.cursor!);
+      if (!cursor) return true;
+      this.#startResync(frame.cursor!);
+      this.#told = cursor;
     } else if (this.#resync) {
       this.#resync.buffer.push(frame);
     } else {
       const own = parseCursor(this.cursor);
-      if (cursor && cursor.epoch === own?.epoch && cursor.seq <= own.seq) return true;
+      const told = this.#told;
+      this.#told = cursor ?? told;
+      if (cursor && own && cursor.epoch === own.epoch && cursor.seq <= own.seq) return true;
+      if (cursor && own && cursor.epoch !== own.epoch && told && told.seq < own.seq) {
+        // The page's HTML was ahead of this connection: the server's word is about where the connection was.
+        this.#events.onDoubt();
+        return false;
+      }
       return this.#change(() => this.#posts.apply(frame.renders, frame.removals), cursor && frame.cursor);
     }
     return true;
@@ -65,7 +78,7 @@ export class LivePage {
   /** The connection was left: its frames, and a resync that needs those to come, are void. */
   leave(): void {
     this.#resync?.abort.abort();
-    this.#resync = undefined;
+    this.#resync = this.#told = undefined;
   }
 
   #startResync(head: Cursor): void {

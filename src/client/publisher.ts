@@ -140,6 +140,7 @@ export abstract class WebsocketPublisher {
         notify(fail, error);
         this.#connection?.lost();
       },
+      onDoubt: () => this.#connection?.lost(),
     });
     // Throws now, rather than at each attempt.
     void this.channelId;

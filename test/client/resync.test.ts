@@ -217,6 +217,57 @@ test("takes a copy of an epoch that the buffer names, and nothing older after it
   expect(seen.join()).not.toContain("old epoch");
 });
 
+test("HTML newer than its connection, whose end was then taken back: it asks anew, and adopts nothing", async () => {
+  const peer = await open();
+  const fetched = nextFetch();
+  peer.send(RESET);
+  await page.clock.runFor(2000);
+  (await fetched).answer(
+    html(
+      [
+        { id: "lost", at: 4 },
+        { id: "a", at: 1 },
+      ],
+      { cursor: "e.12" },
+    ),
+  );
+  await atCursor(page, "e.12");
+  // The server had told e.10 on this connection; its log then lost e.11 and e.12.
+  peer.send({ renders: { b: render("b", 2) }, cursor: "f.13" });
+  await peer.closed;
+  await page.clock.runFor(1000);
+  const next = await site.peer();
+  expect(next.cursor).toBe("e.12");
+  expect(await shown(page)).toEqual(["lost", "a"]);
+  const again = nextFetch();
+  next.send({ cursor: "f.13", reset: true });
+  await page.clock.runFor(2000);
+  (await again).answer(
+    html(
+      [
+        { id: "b", at: 2 },
+        { id: "a", at: 1 },
+      ],
+      { cursor: "f.13" },
+    ),
+  );
+  await atCursor(page, "f.13");
+  expect(await shown(page)).toEqual(["b", "a"]);
+});
+
+test("HTML newer than its connection, which then catches up: another epoch is taken as ever", async () => {
+  const peer = await open();
+  const fetched = nextFetch();
+  peer.send(RESET);
+  await page.clock.runFor(2000);
+  (await fetched).answer(html([{ id: "a", at: 1 }], { cursor: "e.12" }));
+  await atCursor(page, "e.12");
+  peer.send({ renders: { a: render("a", 1, "stale") }, cursor: "e.12" });
+  peer.send({ renders: { b: render("b", 2) }, cursor: "f.13" });
+  await atCursor(page, "f.13");
+  expect(await shown(page)).toEqual(["b", "a"]);
+});
+
 test("takes the HTML of a site without cursors as it is, with the cursor of the reset", async () => {
   const peer = await open("/", html([{ id: "c" }, { id: "a" }]));
   site.page = () => html([{ id: "d" }, { id: "c" }, { id: "b" }]);
