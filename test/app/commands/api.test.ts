@@ -138,7 +138,10 @@ describe("the token", () => {
   test("is given by variable or flag before that", async () => {
     await post(base, { TIDINGS_TOKEN: "of-env-of-env-of-env" });
     await runCli(["post", "finals", "x", "--url", base, "--token", "of-flag-of-flag-of-flag"], { cwd });
-    expect(seen.map(({ authorization }) => authorization)).toEqual(["Bearer of-env-of-env-of-env", "Bearer of-flag-of-flag-of-flag"]);
+    expect(seen.map(({ authorization }) => authorization)).toEqual([
+      "Bearer of-env-of-env-of-env",
+      "Bearer of-flag-of-flag-of-flag",
+    ]);
   });
 
   test("of this machine's server goes to no other machine", async () => {
