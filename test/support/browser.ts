@@ -1,7 +1,5 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Browser, type BrowserContext, chromium } from "playwright-core";
+import { existsSync } from "node:fs";
+import { type Browser, chromium } from "playwright-core";
 
 const CANDIDATES = [
   process.env.TIDINGS_TEST_CHROMIUM,
@@ -34,22 +32,4 @@ export function launchBrowser(): Promise<Browser> {
       "--disable-sync",
     ],
   });
-}
-
-/** A context with a profile on disk: for what a plain context lacks (back/forward cache). */
-export async function launchPersistent(): Promise<BrowserContext> {
-  const profile = mkdtempSync(join(tmpdir(), "tidings-profile-"));
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: chromiumPath(),
-    headless: true,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-    ],
-  });
-  context.on("close", () => rmSync(profile, { recursive: true, force: true }));
-  return context;
 }
