@@ -1,13 +1,20 @@
 /**
  * The guide's templates in Nunjucks: its tags and includes, so that they run nearly word for word.
  *
- * Nunjucks itself is the caller's: nothing here imports it.
+ * Nunjucks itself is the caller's: nothing here imports it, not even its types.
  */
-import type { Environment, Extension, ILoader } from "nunjucks";
 import { TidingsError } from "../errors.ts";
 import type { PageView } from "../pages/store.ts";
 import { livePosts } from "./posts.ts";
 import { type PublisherSettings, publisherTags, serverHost, serverPort } from "./publisher.ts";
+
+/** What is used of a Nunjucks `Environment`. */
+export interface NunjucksEnvironment {
+  addExtension(name: string, extension: unknown): unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: what a global takes is up to the template
+  addGlobal(name: string, value: (...args: any[]) => unknown): unknown;
+  getFilter(name: "safe"): (text: string) => string;
+}
 
 export interface NunjucksSettings extends Omit<PublisherSettings, "channelId"> {
   /** What `{% static %}` puts before the paths of your own files. Default: `/static/`. */
@@ -33,7 +40,7 @@ const CLIENT = "wagtail_live/js/websocket/websocket.js";
  * // live.html: {% include "wagtail_live/live_posts.html" %}
  * //            {% include "wagtail_live/websocket/websockets.html" %}
  */
-export function addTidings(env: Environment, settings: NunjucksSettings): Environment {
+export function addTidings<E extends NunjucksEnvironment>(env: E, settings: NunjucksSettings): E {
   const { assetsUrl = "/assets", staticUrl = "/static/", useSecureWsConnection = false } = settings;
   const safe = (text: string): string => env.getFilter("safe")(text);
   env.addExtension(
@@ -53,24 +60,28 @@ export function addTidings(env: Environment, settings: NunjucksSettings): Enviro
   });
   env.addGlobal("tidings_publisher_tags", () => safe(publisherTags(settings)));
   // Last, so that the site's own templates are found first. `cache` is what Nunjucks gives loaders it is made with.
-  (env as unknown as { loaders: ILoader[] }).loaders.push({ ...includes, cache: {} } as ILoader);
+  (env as unknown as { loaders: object[] }).loaders.push({ ...includes, cache: {} });
   return env;
 }
 
-const includes: ILoader = {
-  getSource(name) {
+const includes = {
+  getSource(name: string) {
     const src =
       name === LIVE_POSTS
         ? "{{ tidings_live_posts(page or self) }}"
         : PUBLISHERS.includes(name)
           ? "{{ tidings_publisher_tags() }}"
           : null;
-    // Nunjucks takes null for "not here", which its types leave out.
-    return (src === null ? null : { src, path: name, noCache: false }) as ReturnType<ILoader["getSource"]>;
+    return src === null ? null : { src, path: name, noCache: false };
   },
 };
 
-/** What of Nunjucks' parser is used here; its own types leave it open. */
+interface Extension {
+  readonly tags: readonly string[];
+  parse(parser: Parser, nodes: Nodes): unknown;
+}
+
+/** What is used of Nunjucks' parser. */
 interface Parser {
   nextToken(): { readonly value: string };
   peekToken(): { readonly type: string };
