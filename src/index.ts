@@ -1,9 +1,16 @@
 /** The public names, in the order of the way. */
 
-export type { Announcement, Bus, Listener, Unsubscribe } from "./buses/bus.ts";
+export type { Bus, BusStatus, Listener, Unsubscribe } from "./buses/bus.ts";
 export { type MemoryBusOptions, memoryBus } from "./buses/memory.ts";
 export { type ErrorCode, TidingsError, type TidingsErrorOptions } from "./errors.ts";
-export type { Admission, Admitted, Connection, Encode, Reader, Refusal } from "./hub/connection.ts";
+export type {
+  Admission,
+  Admitted,
+  Connection,
+  Reader,
+  Refusal,
+  Transport,
+} from "./hub/connection.ts";
 export {
   type CloseOptions,
   createHub,
@@ -16,6 +23,7 @@ export type { Origins } from "./hub/origins.ts";
 export type { AppendOptions, Log, Since } from "./logs/log.ts";
 export { memoryLog } from "./logs/memory.ts";
 export {
+  type Announcement,
   type Cursor,
   type CursorParts,
   type Draft,
@@ -34,6 +42,7 @@ export {
 export {
   BaseWebsocketPublisher,
   createPublisher,
+  type OnError,
   type Publisher,
-  type PublishOptions,
+  type PublisherOptions,
 } from "./publishers/publisher.ts";

@@ -97,6 +97,9 @@ export interface Entry extends Update {
   readonly cursor: Cursor;
 }
 
+/** What is announced: the update itself, or a cursor alone, where the update is too large to carry or not at hand. */
+export type Announcement = Entry | { readonly cursor: Cursor };
+
 /** A post on its way to a log, which gives it its place. */
 export interface DraftRender {
   readonly show: boolean;

@@ -1,12 +1,13 @@
 import type { IncomingMessage, Server } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
-import type { Connection, Encode } from "../hub/connection.ts";
+import type { Connection, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 
 const PATH = /^\/ws\/channel\/([^/?]+)\/$/;
 const MAX_MESSAGE_BYTES = 4096;
-/** A reader that answers no ping for two of these is gone. */
+/** A reader that for two of these neither answers a ping nor takes a byte is gone. */
 const PING_MS = 30_000;
 const MAX_HEADER_WAIT_MS = 10_000;
 
@@ -36,7 +37,9 @@ export function attachWebSocket(server: Server, hub: Hub, options: NodeAdapterOp
     hostOf = (request) => request.headers.host,
     base = "",
   } = options;
-  const sockets = new Set<{ socket: WebSocket; alive: boolean }>();
+  const paths = pathsOf(server);
+  const matches = (path: string) => (path.startsWith(base) ? PATH.exec(path.slice(base.length)) : null);
+  const sockets = new Set<Held>();
   const wss = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -47,10 +50,12 @@ export function attachWebSocket(server: Server, hub: Hub, options: NodeAdapterOp
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const url = request.url ?? "";
     const [path = "", query = ""] = url.split("?", 2);
-    const match = path.startsWith(base) ? PATH.exec(path.slice(base.length)) : null;
+    const match = matches(path);
     if (!match) {
-      // Another handler may want it; it runs after or before this one, and nobody else answers a lone 404.
-      if (server.listenerCount("upgrade") === 1) refuse(socket, 404, "no such path");
+      // Another handler may want it. Where there are only ours, the first one answers for all.
+      const isOurs = server.listenerCount("upgrade") === paths.size;
+      const isFirst = paths.values().next().value === matches;
+      if (isOurs && isFirst && ![...paths].some((other) => other(path))) refuse(socket, 404, "no such path");
       return;
     }
     // While the log is asked the reader may leave: without a listener that would end the process.
@@ -63,7 +68,7 @@ export function attachWebSocket(server: Server, hub: Hub, options: NodeAdapterOp
       origin: request.headers.origin,
       host: hostOf(request),
       address: addressOf(request),
-      encode,
+      transport,
     });
     if ("status" in answer) {
       refuse(socket, answer.status, answer.reason, answer.retryAfter);
@@ -80,16 +85,16 @@ export function attachWebSocket(server: Server, hub: Hub, options: NodeAdapterOp
     wss.handleUpgrade(request, socket, head, (ws) => {
       opened = true;
       socket.removeListener("error", ignore);
-      const member = { socket: ws, alive: true };
-      sockets.add(member);
+      const held: Held = { ws, socket: socket as Socket, answered: true, missed: 0, taken: 0 };
+      sockets.add(held);
       const reader = answer.open(connectionOf(ws, socket));
       ws.on("message", (data: Buffer) => reader.message(data.length));
       ws.on("pong", () => {
-        member.alive = true;
+        held.answered = true;
       });
       ws.on("error", () => {}); // 'close' follows, and ws has sent the code
       ws.on("close", () => {
-        sockets.delete(member);
+        sockets.delete(held);
         reader.closed();
       });
       socket.on("drain", reader.drained);
@@ -101,24 +106,56 @@ export function attachWebSocket(server: Server, hub: Hub, options: NodeAdapterOp
   };
   server.on("upgrade", onUpgrade);
 
+  paths.add(matches);
   const ping = setInterval(() => {
-    for (const member of sockets) {
-      if (!member.alive) member.socket.terminate();
-      else {
-        member.alive = false;
-        member.socket.ping();
-      }
-    }
+    for (const held of sockets) lookAt(held);
   }, PING_MS).unref();
 
   return () => {
     server.off("upgrade", onUpgrade);
+    paths.delete(matches);
     clearInterval(ping);
-    for (const { socket } of sockets) socket.terminate();
+    for (const { ws } of sockets) ws.terminate();
   };
 }
 
-const encode: Encode<Buffer> = (text) => Buffer.from(text);
+/** A socket, and what it has done since it was last looked at. */
+interface Held {
+  readonly ws: WebSocket;
+  readonly socket: Socket;
+  answered: boolean;
+  missed: number;
+  /** Bytes that the system has taken for it, so far. */
+  taken: number;
+}
+
+/** Cuts off who is gone; who only reads slowly takes bytes, and stays. */
+function lookAt(held: Held): void {
+  const { ws, socket } = held;
+  const taken = socket.bytesWritten - socket.writableLength;
+  held.missed = held.answered || taken > held.taken ? 0 : held.missed + 1;
+  held.taken = taken;
+  held.answered = false;
+  if (held.missed >= 2) {
+    ws.terminate();
+    return;
+  }
+  ws.ping();
+  // A ping is a byte taken, but no sign of life.
+  if (socket.writableLength === 0) held.taken = socket.bytesWritten;
+}
+
+type Matcher = (path: string) => RegExpExecArray | null;
+const servers = new WeakMap<Server, Set<Matcher>>();
+
+/** What the adapters on one server look for. */
+function pathsOf(server: Server): Set<Matcher> {
+  const paths = servers.get(server) ?? new Set();
+  servers.set(server, paths);
+  return paths;
+}
+
+const transport: Transport<Buffer> = { encode: (text) => Buffer.from(text) };
 const TEXT = { binary: false } as const;
 
 function connectionOf(ws: WebSocket, socket: Duplex): Connection<Buffer> {

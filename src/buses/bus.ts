@@ -1,9 +1,8 @@
-import type { Cursor, Entry } from "../protocol.ts";
-
-/** What is announced: the update itself, or a cursor alone, where the update is too large to carry or not at hand. */
-export type Announcement = Entry | { readonly cursor: Cursor };
+import type { Announcement } from "../protocol.ts";
 
 export type Listener = (announcement: Announcement) => void;
+
+export type BusStatus = "up" | "down";
 
 /** Ends a subscription. May be called more than once. */
 export type Unsubscribe = () => Promise<void>;
@@ -13,8 +12,8 @@ export type Unsubscribe = () => Promise<void>;
  * the truth. Pass `busSuite` of `tidings/testing` to be one.
  */
 export interface Bus {
-  /** Tells every listener of the channel, in this process and all others. Never rejects: what fails is reported
-   *  through the bus's `onError`, for the log has the update already. */
+  /** Tells every listener of the channel, in this process and all others. What fails is reported through the
+   *  bus's `onError`, for the log has the update already; nobody waits for it. */
   publish(channel: string, announcement: Announcement): Promise<void>;
 
   /** Resolves once announcements made from then on arrive. */
@@ -22,9 +21,10 @@ export interface Bus {
 
   /**
    * Tells when the bus lost its server (`"down"`) and when it listens again (`"up"`): what was announced in
-   * between may be lost, and the hub then asks the log. A bus that cannot go down leaves it out.
+   * between may be lost, and the hub then asks the log. Returns what ends the telling. A bus that cannot go
+   * down leaves it out.
    */
-  onStatus?(listener: (status: "up" | "down") => void): void;
+  onStatus?(listener: (status: BusStatus) => void): () => void;
 
   /** Lets go of what the bus itself opened. */
   close(): Promise<void>;

@@ -2,7 +2,7 @@
  * What the hub and an adapter ask of each other. The hub knows no socket, the adapter no log.
  */
 
-/** One reader's socket (or stream), as an adapter supplies it. `F` is whatever `encode` made of the text. */
+/** One reader's socket (or stream), as an adapter supplies it. `F` is whatever the transport's `encode` makes. */
 export interface Connection<F = unknown> {
   /** Writes a frame; never throws, never blocks. */
   send(frame: F): void;
@@ -12,8 +12,11 @@ export interface Connection<F = unknown> {
   readonly bufferedAmount: number;
 }
 
-/** Makes a transport's frame of a text, once per update for all readers of that transport. Compared by identity. */
-export type Encode<F> = (text: string) => F;
+/** How texts travel on a kind of connection: one object for all readers of an adapter, compared by identity. */
+export interface Transport<F> {
+  /** Makes a frame of a text; called once per update for all readers of the transport. */
+  encode(text: string): F;
+}
 
 /** A reader at the door: what is known before the upgrade is answered. */
 export interface Admission<F> {
@@ -23,11 +26,11 @@ export interface Admission<F> {
   readonly cursor?: string | null | undefined;
   /** The `Origin` header, if there was one. */
   readonly origin?: string | undefined;
-  /** The `Host` header: `own host` in the check of origins. */
+  /** The host that was asked (`Host` header): `"own"` in the check of origins. */
   readonly host?: string | undefined;
   /** The reader's address, for the limit per address. */
   readonly address?: string | undefined;
-  readonly encode: Encode<F>;
+  readonly transport: Transport<F>;
 }
 
 /** No entry: answer the request with this status (and `Retry-After`, in seconds). */

@@ -1,16 +1,18 @@
-import type { Announcement, Bus, Unsubscribe } from "../buses/bus.ts";
-import type { Log, Since } from "../logs/log.ts";
+import type { Bus, BusStatus, Unsubscribe } from "../buses/bus.ts";
+import { TidingsError } from "../errors.ts";
+import type { Log } from "../logs/log.ts";
 import {
+  type Announcement,
   type Cursor,
   type CursorParts,
   encodeHeartbeat,
-  encodeReset,
   encodeRetry,
   encodeUpdate,
   isId,
   parseCursor,
 } from "../protocol.ts";
-import type { Admission, Admitted, Connection, Encode, Reader, Refusal } from "./connection.ts";
+import type { Admission, Admitted, Connection, Reader, Refusal, Transport } from "./connection.ts";
+import { type Frames, frameFor, keepAnswers, newFrames, toFrames } from "./frames.ts";
 import { isAllowedOrigin, type Origins } from "./origins.ts";
 
 /** A reader whose socket holds more than this is left to catch up when it has drained. */
@@ -18,7 +20,17 @@ const MAX_BUFFERED_BYTES = 256 * 1024;
 /** How often readers that lag, and whose adapter tells of no drain, are looked at. */
 const LAGGARDS_LOOKED_AT_MS = 250;
 const HEADS_ASKED_MS = { up: 5_000, down: 1_000 } as const;
+/** A log that has not answered by then is taken for one that failed. */
+const LOG_ANSWERS_MS = 10_000;
+const LOG_QUIET_MS = 1_000;
+/** How long a page's first reader waits for the bus; then the log will do. */
+const BUS_WAITED_FOR_MS = 1_000;
+/** How soon a subscription that failed is tried again. */
+const SUBSCRIBE_AGAIN_MS = 1_000;
+/** Answers of the log that are kept for other readers, in all. */
+const MAX_ANSWERS_BYTES = 16_000_000;
 const HEARTBEAT_MS = 25_000;
+const BEATS_LOOKED_AT_MS = 1_000;
 const MAX_CURSOR_LENGTH = 128;
 /** What a reader may say in one window; more closes with 1008, a larger message with 1009. */
 const MAX_MESSAGES = 60;
@@ -93,7 +105,7 @@ export type RetryWindow = readonly [minMs: number, maxMs: number];
 interface Member {
   readonly channel: Channel;
   readonly address: string | undefined;
-  readonly encode: Encode<unknown>;
+  readonly transport: Transport<unknown>;
   connection: Connection | null;
   /** Where a reader that lags is; `null` for those at the channel's head. */
   cursor: Cursor | null;
@@ -114,23 +126,18 @@ interface Channel {
   readonly lagging: Set<Member>;
   /** Admitted, not open yet. */
   entering: number;
+  /** The bus brings its announcements. */
+  isSubscribed: boolean;
   unsubscribe: Unsubscribe | null;
+  /** The head is known. */
   ready: Promise<void>;
   /** The log is being asked for what the head misses; `again` when there was reason to ask once more. */
   refreshing: boolean;
   again: boolean;
-  /** Answers for cursors, as long as the head is where it is: readers that missed the same share one. */
-  readonly answers: Map<Cursor, Promise<Frames>>;
   lastFrame: number;
   idleSince: number;
-}
-
-/** A text, and what each transport's `encode` made of it. */
-interface Frames {
-  readonly text: string;
-  readonly made: Map<Encode<unknown>, unknown>;
-  readonly cursor: Cursor;
-  readonly reset: boolean;
+  /** The log failed: it is not asked before then. */
+  quietUntil: number;
 }
 
 /**
@@ -149,6 +156,7 @@ export function createHub({
 }: HubOptions): Hub {
   const channels = new Map<string, Channel>();
   const addresses = new Map<string, number>();
+  const answers = keepAnswers(MAX_ANSWERS_BYTES);
   const counts = {
     admitted: 0,
     refused: 0,
@@ -159,9 +167,28 @@ export function createHub({
     gaps: 0,
     readers: 0,
   };
-  let busStatus: "up" | "down" = "up";
+  let busStatus: BusStatus = "up";
   let isClosing = false;
-  let headsTimer: NodeJS.Timeout | undefined;
+
+  /** The log's answer, or `unavailable` when it takes too long: what waits for it must go on. */
+  async function inTime<T>(answer: Promise<T>): Promise<T> {
+    const first = await within(
+      LOG_ANSWERS_MS,
+      answer.then((value) => ({ value })),
+    );
+    if (first) return first.value;
+    throw new TidingsError("unavailable", `the log has not answered for ${LOG_ANSWERS_MS} ms`, {
+      where: "hub",
+    });
+  }
+
+  /** A log that fails is reported once a second and page, and asked no more often. */
+  function logFailed(channel: Channel, error: unknown, stage: string): void {
+    const now = Date.now();
+    if (now < channel.quietUntil) return;
+    channel.quietUntil = now + LOG_QUIET_MS;
+    onError(error, { stage, channel: channel.id });
+  }
 
   // --- channels ------------------------------------------------------------------------------------------
 
@@ -175,34 +202,60 @@ export function createHub({
       current: new Set(),
       lagging: new Set(),
       entering: 0,
+      isSubscribed: false,
       unsubscribe: null,
       ready: Promise.resolve(),
       refreshing: false,
       again: false,
-      answers: new Map(),
       lastFrame: Date.now(),
       idleSince: Date.now(),
+      quietUntil: 0,
     };
     channels.set(id, channel);
     channel.ready = join(channel);
-    channel.ready.catch(() => channels.get(id) === channel && channels.delete(id));
+    channel.ready.catch(() => leave(channel));
     return channel;
   }
 
-  /** Listens first, then takes the head: what comes in between is found out by its number. */
+  /**
+   * Listens, then takes the head: what comes in between is found out by its number. A bus that is away keeps
+   * nobody out: until it listens, the log is asked every second.
+   */
   async function join(channel: Channel): Promise<void> {
-    channel.unsubscribe = await bus.subscribe(channel.id, (announcement) => hear(channel, announcement));
+    const subscribed = subscribe(channel);
+    if (busStatus === "up") await within(BUS_WAITED_FOR_MS, subscribed);
+    const { isSubscribed } = channel;
+    const [head] = await inTime(log.heads([channel.id]));
+    setHead(channel, head!);
+    // What was announced while the head was read may not be in it.
+    if (channel.again || channel.isSubscribed !== isSubscribed) refresh(channel);
+  }
+
+  /** Resolves when the bus listens, or when that failed and is to be tried again. */
+  async function subscribe(channel: Channel): Promise<void> {
+    const ask = () => channel.head !== "" && refresh(channel);
+    const asking = setInterval(ask, SUBSCRIBE_AGAIN_MS).unref();
     try {
-      const [head] = await log.heads([channel.id]);
-      setHead(channel, head!);
+      const unsubscribe = await bus.subscribe(channel.id, (announcement) => hear(channel, announcement));
+      channel.unsubscribe = unsubscribe;
+      channel.isSubscribed = true;
+      if (channels.get(channel.id) === channel) ask();
+      else await unsubscribe();
     } catch (error) {
-      void leave(channel);
-      throw error;
+      onError(error, { stage: "subscribe", channel: channel.id });
+      setTimeout(() => {
+        if (channels.get(channel.id) !== channel || isClosing) return;
+        ask();
+        void subscribe(channel);
+      }, SUBSCRIBE_AGAIN_MS).unref();
+    } finally {
+      clearInterval(asking);
     }
   }
 
   async function leave(channel: Channel): Promise<void> {
-    channels.delete(channel.id);
+    if (channels.get(channel.id) === channel) channels.delete(channel.id);
+    answers.drop(channel);
     try {
       await channel.unsubscribe?.();
     } catch (error) {
@@ -213,20 +266,23 @@ export function createHub({
   function setHead(channel: Channel, head: Cursor): void {
     channel.head = head;
     channel.at = parseCursor(head)!;
-    channel.answers.clear();
+    answers.drop(channel);
   }
 
   // --- from the bus to readers ---------------------------------------------------------------------------
 
   function hear(channel: Channel, announcement: Announcement): void {
-    if (channel.head === "") return; // the head is being read, and will include it
+    if (channel.head === "") {
+      channel.again = true; // the head is being read, and may not include it
+      return;
+    }
     const { epoch, seq } = parseCursor(announcement.cursor) ?? { epoch: "", seq: 0 };
     if (epoch === channel.at.epoch) {
       if (seq <= channel.at.seq) return;
       if (seq === channel.at.seq + 1 && "renders" in announcement && !channel.refreshing) {
         counts.updates++;
         const { cursor } = announcement;
-        advance(channel, newFrames(encodeUpdate(announcement), cursor, false));
+        advance(channel, newFrames(encodeUpdate(announcement), cursor));
         return;
       }
     }
@@ -239,7 +295,7 @@ export function createHub({
     const before = channel.head;
     setHead(channel, frames.cursor);
     channel.lastFrame = Date.now();
-    let encode: Encode<unknown> | undefined;
+    let transport: Transport<unknown> | undefined;
     let frame: unknown;
     for (const member of channel.current) {
       const connection = member.connection!;
@@ -249,12 +305,12 @@ export function createHub({
         channel.lagging.add(member);
         continue;
       }
-      if (member.encode !== encode) {
-        encode = member.encode;
-        frame = frameFor(frames, encode);
+      if (member.transport !== transport) {
+        transport = member.transport;
+        frame = frameFor(frames, transport);
       }
       counts.frames++;
-      if (frames.reset) counts.resets++;
+      if (frames.isReset) counts.resets++;
       connection.send(frame);
     }
     for (const member of channel.lagging) catchUp(member);
@@ -269,17 +325,16 @@ export function createHub({
         while (channel.again && channels.get(channel.id) === channel) {
           channel.again = false;
           const asked = channel.head;
-          const answer = await log.since(channel.id, asked);
-          const frames = toFrames(answer);
+          const frames = toFrames(await inTime(log.since(channel.id, asked)));
           if (frames.cursor !== asked) {
             counts.gaps++;
             advance(channel, frames);
           }
-          channel.again ||= "entry" in answer && answer.more;
+          channel.again ||= frames.more;
         }
       } catch (error) {
         // Asked again with the heads, a few seconds from now.
-        onError(error, { stage: "refresh", channel: channel.id });
+        logFailed(channel, error, "refresh");
       } finally {
         channel.refreshing = false;
       }
@@ -298,41 +353,39 @@ export function createHub({
       channel.current.add(member);
       return;
     }
-    if (connection.bufferedAmount > MAX_BUFFERED_BYTES) return;
+    if (connection.bufferedAmount > MAX_BUFFERED_BYTES || Date.now() < channel.quietUntil) return;
     member.busy = true;
     missed(channel, cursor).then(
       (frames) => {
         member.busy = false;
         if (member.gone) return;
         const moved = frames.cursor !== cursor;
-        if (moved || frames.reset) write(member, frames);
+        if (moved || frames.isReset) write(member, frames);
         member.cursor = frames.cursor;
         // Behind this process's head: go on. Ahead of it, or of another epoch: the channel has to follow first.
         if (frames.cursor === channel.head || (moved && isBehind(frames.cursor, channel.at))) catchUp(member);
         else refresh(channel);
       },
-      (error: unknown) => {
+      () => {
         member.busy = false; // looked at again with the other laggards
-        onError(error, { stage: "catch up", channel: channel.id });
       },
     );
   }
 
+  /** What came after a cursor. Readers that missed the same share the answer, as long as the head stays. */
   function missed(channel: Channel, cursor: Cursor): Promise<Frames> {
-    let answer = channel.answers.get(cursor);
-    if (!answer) {
+    return answers.get(channel, cursor, () => {
       counts.catchUps++;
-      answer = log.since(channel.id, cursor).then(toFrames);
-      channel.answers.set(cursor, answer);
-      answer.catch(() => channel.answers.delete(cursor));
-    }
-    return answer;
+      const answer = inTime(log.since(channel.id, cursor));
+      answer.catch((error: unknown) => logFailed(channel, error, "catch up"));
+      return answer;
+    });
   }
 
   function write(member: Member, frames: Frames): void {
     counts.frames++;
-    if (frames.reset) counts.resets++;
-    member.connection!.send(frameFor(frames, member.encode));
+    if (frames.isReset) counts.resets++;
+    member.connection!.send(frameFor(frames, member.transport));
   }
 
   // --- coming and going ----------------------------------------------------------------------------------
@@ -343,7 +396,7 @@ export function createHub({
   }
 
   async function admit<F>(admission: Admission<F>): Promise<Admitted<F> | Refusal> {
-    const { channel: id, cursor, origin, host, address, encode } = admission;
+    const { channel: id, cursor, origin, host, address, transport } = admission;
     if (isClosing) return refuse(503, "restarting", 5);
     if (!isId(id)) return refuse(400, "not a channel id");
     if (cursor && cursor.length > MAX_CURSOR_LENGTH) return refuse(400, "not a cursor");
@@ -358,7 +411,7 @@ export function createHub({
     const member: Member = {
       channel,
       address,
-      encode: encode as Encode<unknown>,
+      transport: transport as Transport<unknown>,
       connection: null,
       cursor: null,
       busy: false,
@@ -431,47 +484,50 @@ export function createHub({
     for (const { lagging } of channels.values()) for (const member of lagging) catchUp(member);
   }, LAGGARDS_LOOKED_AT_MS).unref();
 
-  /** The last update announced may have been lost, or never announced: nothing on the bus would tell. */
-  async function askHeads(): Promise<void> {
+  const beatTimer = setInterval(() => {
     const now = Date.now();
-    const asked: Channel[] = [];
     for (const channel of channels.values()) {
-      if (channel.head === "") continue;
+      if (channel.head !== "" && now - channel.lastFrame >= HEARTBEAT_MS) beat(channel);
       const readers = channel.current.size + channel.lagging.size + channel.entering;
       if (readers === 0 && now - channel.idleSince > CHANNEL_KEPT_MS) void leave(channel);
-      else asked.push(channel);
     }
-    if (asked.length > 0) {
-      try {
-        const heads = await log.heads(asked.map(({ id }) => id));
-        for (const [i, channel] of asked.entries()) if (heads[i] !== channel.head) refresh(channel);
-      } catch (error) {
-        onError(error, { stage: "heads" });
-      }
-    }
-    for (const channel of asked) if (now - channel.lastFrame >= HEARTBEAT_MS) beat(channel);
-  }
+  }, BEATS_LOOKED_AT_MS).unref();
 
   function beat(channel: Channel): void {
     channel.lastFrame = Date.now();
-    const frames = newFrames(encodeHeartbeat(channel.head), channel.head, false);
+    const frames = newFrames(encodeHeartbeat(channel.head), channel.head);
     for (const member of channel.current) {
       if (member.connection!.bufferedAmount <= MAX_BUFFERED_BYTES) write(member, frames);
     }
   }
 
+  /** The last update announced may have been lost, or never announced: nothing on the bus would tell. */
+  async function askHeads(): Promise<void> {
+    const asked = [...channels.values()].filter(({ head }) => head !== "");
+    if (asked.length === 0) return;
+    try {
+      const heads = await inTime(log.heads(asked.map(({ id }) => id)));
+      for (const [i, channel] of asked.entries()) if (heads[i] !== channel.head) refresh(channel);
+    } catch (error) {
+      onError(error, { stage: "heads" });
+    }
+  }
+
+  let headsTimer: NodeJS.Timeout | undefined;
   function askHeadsIn(ms: number): void {
     clearTimeout(headsTimer);
-    headsTimer = setTimeout(async () => {
+    const timer = setTimeout(async () => {
       await askHeads();
-      if (!isClosing) askHeadsIn(HEADS_ASKED_MS[busStatus]);
+      // Unless it was set anew while the log was asked.
+      if (headsTimer === timer && !isClosing) askHeadsIn(HEADS_ASKED_MS[busStatus]);
     }, ms).unref();
+    headsTimer = timer;
   }
 
   askHeadsIn(HEADS_ASKED_MS.up);
-  bus.onStatus?.((status) => {
+  const endStatus = bus.onStatus?.((status) => {
     busStatus = status;
-    if (!isClosing) askHeadsIn(status === "up" ? 0 : HEADS_ASKED_MS.down);
+    askHeadsIn(status === "up" ? 0 : HEADS_ASKED_MS.down);
   });
 
   // --- the end -------------------------------------------------------------------------------------------
@@ -494,7 +550,9 @@ export function createHub({
     if (isClosing) return;
     isClosing = true;
     clearInterval(laggardsTimer);
+    clearInterval(beatTimer);
     clearTimeout(headsTimer);
+    endStatus?.();
     const left = new Promise<void>((resolve) => {
       everybodyLeft = resolve;
     });
@@ -502,12 +560,7 @@ export function createHub({
     for (const channel of channels.values()) {
       for (const member of [...channel.current, ...channel.lagging]) sendAway(member, frames);
     }
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, drainMs);
-    });
-    if (counts.readers > 0) await Promise.race([left, late]);
-    clearTimeout(timer);
+    if (counts.readers > 0) await within(drainMs, left);
     await Promise.all([...channels.values()].map(leave));
   }
 
@@ -523,28 +576,19 @@ export function createHub({
   };
 }
 
-// --- frames ----------------------------------------------------------------------------------------------
-
-function newFrames(text: string, cursor: Cursor, reset: boolean): Frames {
-  return { text, cursor, reset, made: new Map() };
-}
+// ----------------------------------------------------------------------------------------------------------
 
 function farewell([minMs, maxMs]: RetryWindow): Frames {
-  return newFrames(encodeRetry(minMs, maxMs), "", false);
+  return newFrames(encodeRetry(minMs, maxMs), "");
 }
 
-function toFrames(answer: Since): Frames {
-  if ("reset" in answer) return newFrames(encodeReset(answer.reset), answer.reset, true);
-  return newFrames(encodeUpdate(answer.entry), answer.entry.cursor, false);
-}
-
-function frameFor({ made, text }: Frames, encode: Encode<unknown>): unknown {
-  let frame = made.get(encode);
-  if (frame === undefined) {
-    frame = encode(text);
-    made.set(encode, frame);
-  }
-  return frame;
+/** What the promise comes to, or `undefined` when that takes longer. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 function isBehind(cursor: Cursor, head: CursorParts): boolean {

@@ -1,5 +1,4 @@
-import type { Announcement } from "../buses/bus.ts";
-import type { Cursor, Draft, Entry } from "../protocol.ts";
+import type { Announcement, Cursor, Draft, Entry } from "../protocol.ts";
 
 /** An answer of at most this many bytes of HTML, unless one update alone is larger. */
 export const MAX_SINCE_BYTES = 1_000_000;

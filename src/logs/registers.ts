@@ -82,13 +82,14 @@ export function answerSince(history: History, registers: Iterable<Register>): Si
   let more = false;
   for (const register of registers) {
     const last = taken.at(-1);
+    const size = Buffer.byteLength(register.content);
     // A cut may only fall between two updates: a cursor says that all up to it is known.
-    if (last && last.seq !== register.seq && bytes + register.content.length > MAX_SINCE_BYTES) {
+    if (last && last.seq !== register.seq && bytes + size > MAX_SINCE_BYTES) {
       seq = last.seq;
       more = true;
       break;
     }
-    bytes += register.content.length;
+    bytes += size;
     taken.push(register);
   }
   return { entry: { ...toUpdate(taken), cursor: formatCursor(history.epochs.at(-1)![0], seq) }, more };

@@ -2,7 +2,7 @@ import type { Log } from "./log.ts";
 
 /** A log that keeps some channels, and can tell which. */
 export interface PageLog extends Log {
-  hasPage(channel: string): Promise<boolean>;
+  hasPages(channels: readonly string[]): Promise<boolean[]>;
 }
 
 /**
@@ -13,13 +13,13 @@ export interface PageLog extends Log {
  * const log = routedLog({ pages: store, others: memoryLog() });
  */
 export function routedLog({ pages, others }: { readonly pages: PageLog; readonly others: Log }): Log {
-  const logOf = async (channel: string) => ((await pages.hasPage(channel)) ? pages : others);
+  const logOf = async (channel: string) => ((await pages.hasPages([channel]))[0] ? pages : others);
   return {
     append: async (channel, update, options) => (await logOf(channel)).append(channel, update, options),
     since: async (channel, cursor) => (await logOf(channel)).since(channel, cursor),
 
     async heads(channels) {
-      const stored = await Promise.all(channels.map((channel) => pages.hasPage(channel)));
+      const stored = await pages.hasPages(channels);
       const [ofPages, ofOthers] = await Promise.all([
         pages.heads(channels.filter((_, i) => stored[i])),
         others.heads(channels.filter((_, i) => !stored[i])),

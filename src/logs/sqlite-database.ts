@@ -32,12 +32,31 @@ interface Waiting {
 }
 
 /**
+ * Opens a database and runs `use` on it; when that throws, the database is closed.
+ */
+export function withSqlite<T>(path: string, where: string, use: (db: SqliteDatabase) => T): T {
+  const db = openSqlite(path, where);
+  try {
+    return use(db);
+  } catch (error) {
+    void db.close();
+    throw error;
+  }
+}
+
+/**
  * Opens `path` (or `":memory:"`) for this process alone: a second one is refused with `unavailable`, since two
  * processes on one file would not hear of each other's changes.
  */
-export function openSqlite(path: string, where: string): SqliteDatabase {
+function openSqlite(path: string, where: string): SqliteDatabase {
   const lock = path === ":memory:" ? null : lockFile(path, where);
-  const db = openFile(path, where);
+  let db: DatabaseSync;
+  try {
+    db = openFile(path, where);
+  } catch (error) {
+    lock?.close();
+    throw error;
+  }
   let waiting: Waiting[] = [];
   let flush: NodeJS.Immediate | null = null;
   let isClosed = false;
@@ -46,6 +65,15 @@ export function openSqlite(path: string, where: string): SqliteDatabase {
   function unavailable(cause: unknown): unknown {
     if (!(cause instanceof Error) || (cause as { code?: unknown }).code !== "ERR_SQLITE_ERROR") return cause;
     return new TidingsError("unavailable", `the database ${path} failed: ${cause.message}`, { where, cause });
+  }
+
+  function tries(sql: string): boolean {
+    try {
+      db.exec(sql);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   function open(): void {
@@ -57,8 +85,11 @@ export function openSqlite(path: string, where: string): SqliteDatabase {
     const batch = waiting;
     waiting = [];
     const done: (() => void)[] = [];
+    // Node 22 does not tell whether a transaction is open.
+    let isOpen = false;
     try {
       db.exec("BEGIN IMMEDIATE");
+      isOpen = true;
       for (const { change, resolve, reject } of batch) {
         db.exec("SAVEPOINT change");
         try {
@@ -66,15 +97,15 @@ export function openSqlite(path: string, where: string): SqliteDatabase {
           done.push(() => resolve(value));
         } catch (error) {
           // A full disk may have undone the whole transaction: then there is no savepoint to go back to.
-          if (!db.isTransaction) throw error;
-          db.exec("ROLLBACK TO change");
+          isOpen = tries("ROLLBACK TO change");
+          if (!isOpen) throw error;
           done.push(() => reject(unavailable(error)));
         }
         db.exec("RELEASE change");
       }
       db.exec("COMMIT");
     } catch (error) {
-      if (db.isTransaction) db.exec("ROLLBACK");
+      if (isOpen) tries("ROLLBACK");
       for (const { reject } of batch) reject(unavailable(error));
       return;
     }
@@ -96,9 +127,15 @@ export function openSqlite(path: string, where: string): SqliteDatabase {
         );
       }
       for (let next = version; next < versions.length; next++) {
-        db.exec(`BEGIN IMMEDIATE; ${versions[next]}`);
-        db.prepare("INSERT OR REPLACE INTO schema_parts (part, version) VALUES (?, ?)").run(part, next + 1);
-        db.exec("COMMIT");
+        db.exec("BEGIN IMMEDIATE");
+        try {
+          db.exec(versions[next]!);
+          db.prepare("INSERT OR REPLACE INTO schema_parts (part, version) VALUES (?, ?)").run(part, next + 1);
+          db.exec("COMMIT");
+        } catch (error) {
+          tries("ROLLBACK");
+          throw unavailable(error);
+        }
       }
     },
 
@@ -138,8 +175,10 @@ export function openSqlite(path: string, where: string): SqliteDatabase {
 
 function openFile(path: string, where: string): DatabaseSync {
   try {
-    const db = new DatabaseSync(path, { timeout: 5_000 });
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+    const db = new DatabaseSync(path);
+    db.exec(
+      "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+    );
     return db;
   } catch (cause) {
     const what = cause instanceof Error ? cause.message : String(cause);
@@ -151,8 +190,8 @@ function openFile(path: string, where: string): DatabaseSync {
 function lockFile(path: string, where: string): DatabaseSync {
   let lock: DatabaseSync | undefined;
   try {
-    lock = new DatabaseSync(`${path}.lock`, { timeout: 3_000 });
-    lock.exec("BEGIN EXCLUSIVE");
+    lock = new DatabaseSync(`${path}.lock`);
+    lock.exec("PRAGMA busy_timeout = 3000; BEGIN EXCLUSIVE");
     return lock;
   } catch (cause) {
     lock?.close();

@@ -1,10 +1,9 @@
-import type { Announcement } from "../buses/bus.ts";
 import { TidingsError } from "../errors.ts";
-import { type Cursor, type Draft, formatCursor } from "../protocol.ts";
+import { type Announcement, type Cursor, type Draft, formatCursor } from "../protocol.ts";
 import { beginEpoch, type EpochStart, type History, newEpoch, resolveCursor } from "./history.ts";
 import type { AppendOptions, Log, Since } from "./log.ts";
 import { answerSince, applyDraft, fingerprint, type Register, toUpdate } from "./registers.ts";
-import { openSqlite, type Row, type SqliteDatabase } from "./sqlite-database.ts";
+import { type Row, type SqliteDatabase, withSqlite } from "./sqlite-database.ts";
 
 const SCHEMA = [
   `
@@ -33,12 +32,13 @@ const SCHEMA = [
   CREATE INDEX registers_by_seq ON registers (channel, seq);
   CREATE INDEX tombstones ON registers (changed) WHERE removed = 1;
   CREATE TABLE requests (
-    scope TEXT NOT NULL,
+    channel TEXT NOT NULL,     -- its name; they go with it. '' for what is of none
+    action TEXT NOT NULL,
     key TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     result TEXT NOT NULL,      -- JSON
     made INTEGER NOT NULL,     -- ms
-    PRIMARY KEY (scope, key)
+    PRIMARY KEY (channel, action, key)
   ) WITHOUT ROWID;
   CREATE INDEX requests_by_age ON requests (made);
   `,
@@ -54,6 +54,16 @@ export interface Channel extends History {
   readonly id: number;
   readonly lastAt: number;
   readonly run: string;
+}
+
+/** What is to be done once per idempotency key; without a key it is done each time. */
+export interface OnceRequest {
+  /** Its keys go when the channel is forgotten. */
+  readonly channel: string;
+  readonly action: string;
+  readonly key: string | undefined;
+  /** What tells this request from another; asked for only when there is a key. */
+  readonly body: () => unknown;
 }
 
 /**
@@ -74,12 +84,7 @@ export interface SqliteRegisters {
   /** Newest place first, without tombstones. */
   view(channel: Channel): Register[];
   /** Runs `make` once per key; its result (JSON) is kept, and answered to the same request again. */
-  once<T>(
-    scope: string,
-    key: string | undefined,
-    request: unknown,
-    make: () => T,
-  ): { value: T; repeated: boolean };
+  once<T>(request: OnceRequest, make: () => T): { value: T; repeated: boolean };
   /** The value kept under `name`, made when there is none. */
   meta(name: string, make: () => string): { value: string; made: boolean };
   /** Drops tombstones and idempotency keys past their time; floors rise. */
@@ -107,9 +112,11 @@ export function sqliteRegisters(db: SqliteDatabase, where: string): SqliteRegist
     since: db.prepare("SELECT * FROM registers WHERE channel = ? AND seq > ? ORDER BY seq"),
     all: db.prepare("SELECT * FROM registers WHERE channel = ? AND removed = 0 ORDER BY seq"),
     view: db.prepare("SELECT * FROM registers WHERE channel = ? AND removed = 0 ORDER BY at DESC"),
-    request: db.prepare("SELECT fingerprint, result FROM requests WHERE scope = ? AND key = ?"),
+    request: db.prepare(
+      "SELECT fingerprint, result FROM requests WHERE channel = ? AND action = ? AND key = ?",
+    ),
     addRequest: db.prepare(
-      "INSERT INTO requests (scope, key, fingerprint, result, made) VALUES (?, ?, ?, ?, ?)",
+      "INSERT INTO requests (channel, action, key, fingerprint, result, made) VALUES (?, ?, ?, ?, ?, ?)",
     ),
     meta: db.prepare("SELECT value FROM meta WHERE name = ?"),
     addMeta: db.prepare("INSERT INTO meta (name, value) VALUES (?, ?)"),
@@ -119,6 +126,7 @@ export function sqliteRegisters(db: SqliteDatabase, where: string): SqliteRegist
        WHERE channels.id = old.channel`,
     ),
     dropTombstones: db.prepare("DELETE FROM registers WHERE removed = 1 AND changed < ?"),
+    dropRequestsOf: db.prepare("DELETE FROM requests WHERE channel = ?"),
     dropRequests: db.prepare("DELETE FROM requests WHERE made < ?"),
   };
 
@@ -149,19 +157,21 @@ export function sqliteRegisters(db: SqliteDatabase, where: string): SqliteRegist
     return row && toRegister(row);
   }
 
+  function forget(name: string): void {
+    sql.dropChannel.run(name);
+    sql.dropRequestsOf.run(name);
+  }
+
   return {
     find,
     head,
     register,
     meta,
+    forget,
 
     begin(name) {
-      sql.dropChannel.run(name);
+      forget(name);
       sql.addChannel.get(name, run, JSON.stringify(beginEpoch([], 0)));
-    },
-
-    forget(name) {
-      sql.dropChannel.run(name);
     },
 
     append(name, draft) {
@@ -191,16 +201,16 @@ export function sqliteRegisters(db: SqliteDatabase, where: string): SqliteRegist
       return sql.view.all(channel.id).map(toRegister);
     },
 
-    once<T>(scope: string, key: string | undefined, request: unknown, make: () => T) {
+    once<T>({ channel, action, key, body }: OnceRequest, make: () => T) {
       if (key === undefined) return { value: make(), repeated: false };
-      const print = fingerprint(request);
-      const before = sql.request.get(scope, key);
+      const print = fingerprint(body());
+      const before = sql.request.get(channel, action, key);
       if (before && before.fingerprint !== print) {
         throw new TidingsError("key_reused", "the idempotency key was used for another request", { where });
       }
       if (before) return { value: JSON.parse(before.result as string) as T, repeated: true };
       const value = make();
-      sql.addRequest.run(scope, key, print, JSON.stringify(value), Date.now());
+      sql.addRequest.run(channel, action, key, print, JSON.stringify(value), Date.now());
       return { value, repeated: false };
     },
 
@@ -212,16 +222,28 @@ export function sqliteRegisters(db: SqliteDatabase, where: string): SqliteRegist
   };
 }
 
-/** The log over registers in a database: shared by the plain log and the page store. */
-export function sqliteLogMethods(db: SqliteDatabase, registers: SqliteRegisters): Omit<Log, "close"> {
+/**
+ * The log over registers in a database: shared by the plain log and the page store.
+ *
+ * @param mayAppend throws for channels that only their owner may append to
+ */
+export function sqliteLogMethods(
+  db: SqliteDatabase,
+  registers: SqliteRegisters,
+  mayAppend: (channel: string) => void = () => {},
+): Omit<Log, "close"> {
   return {
     async append(channel: string, update: Draft, { idempotencyKey }: AppendOptions = {}) {
       return db.write(() => {
+        mayAppend(channel);
         let announcement: Announcement | undefined;
-        const { value } = registers.once(`append ${channel}`, idempotencyKey, update, () => {
-          announcement = registers.append(channel, update);
-          return { cursor: announcement.cursor };
-        });
+        const { value } = registers.once(
+          { channel, action: "append", key: idempotencyKey, body: () => update },
+          () => {
+            announcement = registers.append(channel, update);
+            return { cursor: announcement.cursor };
+          },
+        );
         return announcement ?? value;
       });
     },
@@ -253,16 +275,17 @@ export function keepPurged(db: SqliteDatabase, registers: SqliteRegisters): () =
  */
 export function sqliteLog({ path }: { readonly path: string }): Log {
   const where = "sqlite log";
-  const db = openSqlite(path, where);
-  const registers = sqliteRegisters(db, where);
-  const endPurge = keepPurged(db, registers);
-  return {
-    ...sqliteLogMethods(db, registers),
-    async close() {
-      endPurge();
-      await db.close();
-    },
-  };
+  return withSqlite(path, where, (db) => {
+    const registers = sqliteRegisters(db, where);
+    const endPurge = keepPurged(db, registers);
+    return {
+      ...sqliteLogMethods(db, registers),
+      async close() {
+        endPurge();
+        await db.close();
+      },
+    };
+  });
 }
 
 function toChannel(row: Row): Channel {

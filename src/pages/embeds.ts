@@ -3,7 +3,7 @@
  * view; nothing is fetched on the server, and no provider's script runs in the page. Any other URL is no
  * embed: it is shown as a link.
  */
-import { type Html, html } from "../templates/html.ts";
+import { type Html, html } from "../html.ts";
 import { safeUrl } from "./urls.ts";
 
 /** How a player fills its room. */

@@ -1,9 +1,9 @@
 /** From a post to the HTML that its readers get. */
 import { LinkifyIt } from "linkify-it";
-import { type Html, html, raw } from "../templates/html.ts";
-import { time } from "../templates/time.ts";
+import { type Html, html, raw } from "../html.ts";
 import { embedFrame } from "./embeds.ts";
 import type { Block, ImageBlock, Post } from "./model.ts";
+import { time } from "./time.ts";
 import { isImageId, LINK_REL, safeUrl } from "./urls.ts";
 
 export interface RenderOptions {

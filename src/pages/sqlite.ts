@@ -1,11 +1,16 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import type { Announcement } from "../buses/bus.ts";
 import { TidingsError } from "../errors.ts";
 import { newEpoch } from "../logs/history.ts";
-import { type Channel, keepPurged, sqliteLogMethods, sqliteRegisters } from "../logs/sqlite.ts";
-import { openSqlite, type Row } from "../logs/sqlite-database.ts";
-import { checkId, draftUpdate } from "../protocol.ts";
+import {
+  type Channel,
+  keepPurged,
+  type OnceRequest,
+  sqliteLogMethods,
+  sqliteRegisters,
+} from "../logs/sqlite.ts";
+import { type Row, type SqliteDatabase, withSqlite } from "../logs/sqlite-database.ts";
+import { type Announcement, checkId, draftUpdate } from "../protocol.ts";
 import type { Block, Image, Page, Post } from "./model.ts";
 import { type RenderOptions, renderPost } from "./render.ts";
 import type { Change, Condition, ListOptions, PageStore, Part } from "./store.ts";
@@ -16,7 +21,8 @@ const SCHEMA = [
     name TEXT PRIMARY KEY REFERENCES channels (name) ON DELETE CASCADE,
     title TEXT NOT NULL,
     created INTEGER NOT NULL,  -- ms
-    modified INTEGER NOT NULL
+    modified INTEGER NOT NULL,
+    shown INTEGER NOT NULL DEFAULT 0 -- posts
   ) WITHOUT ROWID;
   CREATE INDEX pages_by_age ON pages (created, name);
   CREATE TABLE posts (
@@ -58,21 +64,22 @@ export interface SqliteStoreOptions {
  * await store.createPage({ channelId: "finals", title: "The finals" });
  */
 export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStore {
-  const db = openSqlite(path, WHERE);
+  return withSqlite(path, WHERE, (db) => storeIn(db, render));
+}
+
+function storeIn(db: SqliteDatabase, render: RenderOptions): PageStore {
   const registers = sqliteRegisters(db, WHERE);
   db.migrate("pages", SCHEMA);
   const endPurge = keepPurged(db, registers);
-  const count = `(SELECT count(*) FROM posts JOIN channels ON channels.id = posts.channel
-                  WHERE channels.name = pages.name AND show = 1) AS posts`;
   const sql = {
-    page: db.prepare(`SELECT *, ${count} FROM pages WHERE name = ?`),
+    page: db.prepare("SELECT * FROM pages WHERE name = ?"),
     hasPage: db.prepare("SELECT 1 FROM pages WHERE name = ?"),
     pages: db.prepare(
-      `SELECT *, ${count} FROM pages WHERE (created, name) < (?, ?) ORDER BY created DESC, name DESC LIMIT ?`,
+      `SELECT * FROM pages WHERE (created, name) < (?, ?) ORDER BY created DESC, name DESC LIMIT ?`,
     ),
     addPage: db.prepare("INSERT INTO pages (name, title, created, modified) VALUES (?, ?, ?, ?)"),
     setTitle: db.prepare("UPDATE pages SET title = ?, modified = ? WHERE name = ?"),
-    touch: db.prepare("UPDATE pages SET modified = ? WHERE name = ?"),
+    touch: db.prepare("UPDATE pages SET modified = ?, shown = shown + ? WHERE name = ?"),
     post: db.prepare("SELECT * FROM posts WHERE channel = ? AND id = ?"),
     posts: db.prepare("SELECT * FROM posts WHERE channel = ? AND at < ? ORDER BY at DESC LIMIT ?"),
     putPost: db.prepare(
@@ -102,8 +109,16 @@ export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStor
       created: row.created as number,
       modified: row.modified as number,
       cursor: registers.head(row.name as string),
-      posts: row.posts as number,
+      posts: row.shown as number,
     };
+  }
+
+  function refusePages(channelId: string): void {
+    if (!sql.hasPage.get(channelId)) return;
+    throw new TidingsError("conflict", `"${channelId}" is a stored page: change its posts`, {
+      where: WHERE,
+      field: "channelId",
+    });
   }
 
   /** The channel of a page that must be there. */
@@ -148,6 +163,7 @@ export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStor
     );
     const channel = registers.find(channelId)!;
     const { at } = registers.register(channel, next.id)!;
+    const before = sql.post.get(channel.id, next.id);
     // Not the cursor: a hidden post's text may change without a change for readers.
     const value: Post = { ...next, at, version: newEpoch() };
     sql.putPost.run(
@@ -160,32 +176,35 @@ export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStor
       JSON.stringify(value.content),
       value.version,
     );
-    sql.touch.run(Date.now(), channelId);
+    sql.touch.run(Date.now(), Number(value.show) - Number(before?.show ?? 0), channelId);
     return { value, announcement };
   }
 
   return {
-    ...sqliteLogMethods(db, registers),
+    ...sqliteLogMethods(db, registers, refusePages),
 
-    async hasPage(channelId) {
-      return db.read(() => sql.hasPage.get(channelId) !== undefined);
+    async hasPages(channelIds) {
+      return db.read(() => channelIds.map((channelId) => sql.hasPage.get(channelId) !== undefined));
     },
 
     async createPage({ channelId, title }, { idempotencyKey } = {}) {
       checkId(channelId, "channelId");
       return db.write(() => {
-        const { value } = registers.once("page", idempotencyKey, { channelId, title }, () => {
-          if (sql.hasPage.get(channelId)) {
-            throw new TidingsError("conflict", `there is a page "${channelId}" already`, {
-              where: WHERE,
-              field: "channelId",
-            });
-          }
-          registers.begin(channelId);
-          const now = Date.now();
-          sql.addPage.run(channelId, title, now, now);
-          return page(channelId);
-        });
+        const { value } = registers.once(
+          once(channelId, "page", idempotencyKey, { channelId, title }),
+          () => {
+            if (sql.hasPage.get(channelId)) {
+              throw new TidingsError("conflict", `there is a page "${channelId}" already`, {
+                where: WHERE,
+                field: "channelId",
+              });
+            }
+            registers.begin(channelId);
+            const now = Date.now();
+            sql.addPage.run(channelId, title, now, now);
+            return page(channelId);
+          },
+        );
         return { value, announcement: { cursor: registers.head(channelId) } };
       });
     },
@@ -223,7 +242,7 @@ export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStor
       return db.write((): Change<Post> => {
         const channel = channelOf(channelId);
         let announcement: Announcement | undefined;
-        const { value } = registers.once(`post ${channelId}`, idempotencyKey, post, () => {
+        const { value } = registers.once(once(channelId, "post", idempotencyKey, post), () => {
           if (sql.post.get(channel.id, id)) {
             throw new TidingsError("conflict", `there is a post "${id}" already`, {
               where: WHERE,
@@ -268,9 +287,9 @@ export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStor
     async deletePost(channelId, postId, condition) {
       return db.write(() => {
         const channel = channelOf(channelId);
-        currentPost(channel, postId, condition);
+        const { show } = currentPost(channel, postId, condition);
         sql.dropPost.run(channel.id, postId);
-        sql.touch.run(Date.now(), channelId);
+        sql.touch.run(Date.now(), -Number(show), channelId);
         return { value: null, announcement: registers.append(channelId, draftUpdate([], [postId])) };
       });
     },
@@ -289,8 +308,8 @@ export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStor
 
     async addImage(description, bytes, { idempotencyKey } = {}) {
       return db.write(() => {
-        const request = { ...description, bytes: Buffer.from(bytes).toString("base64") };
-        const { value } = registers.once("image", idempotencyKey, request, () => {
+        const body = () => ({ ...description, bytes: createHash("sha256").update(bytes).digest("hex") });
+        const { value } = registers.once({ channel: "", action: "image", key: idempotencyKey, body }, () => {
           const image: Image = { id: randomUUID(), ...description, created: Date.now() };
           sql.addImage.run(image.id, image.type, image.width, image.height, image.created, bytes);
           return image;
@@ -316,6 +335,10 @@ export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStor
       await db.close();
     },
   };
+}
+
+function once(channel: string, action: string, key: string | undefined, body: unknown): OnceRequest {
+  return { channel, action, key, body: () => body };
 }
 
 // --- rows and parts of lists -----------------------------------------------------------------------------

@@ -1,6 +1,5 @@
-import type { Announcement } from "../buses/bus.ts";
 import type { Log } from "../logs/log.ts";
-import type { Cursor, Render } from "../protocol.ts";
+import type { Announcement, Cursor, Render } from "../protocol.ts";
 import type { Block, Image, Page, Post } from "./model.ts";
 
 /** A change that was made, and what to tell the bus of it. */
@@ -64,6 +63,20 @@ export interface RenderedPost extends Render {
   readonly id: string;
 }
 
+/** Uploaded pictures. */
+export interface ImageStore {
+  addImage(image: Omit<Image, "id" | "created">, bytes: Uint8Array, options?: ChangeOptions): Promise<Image>;
+  /** Rejects with `not_found`, as {@link readImage} does. */
+  getImage(id: string): Promise<Image>;
+  readImage(id: string): Promise<{ image: Image; bytes: Uint8Array }>;
+}
+
+/** Small values that all processes of a site share. */
+export interface SecretStore {
+  /** The value kept under `name`; when there is none, keeps and returns `make()`. Two processes get one value. */
+  secret(name: string, make: () => string): Promise<{ value: string; made: boolean }>;
+}
+
 /**
  * Pages, posts and pictures. **A store is the log of its pages**: a change and its place in the page's
  * history are one transaction. For channels that are no stored page it is a plain log.
@@ -72,9 +85,9 @@ export interface RenderedPost extends Render {
  * Every method rejects with a `TidingsError`: `not_found`, `conflict`, `stale`, `key_reused`, `unavailable`, `closed`.
  * A resolved promise means that the change is on disk.
  */
-export interface PageStore extends Log {
-  /** Whether the channel is a page of this store: then only the store may append to it. */
-  hasPage(channelId: string): Promise<boolean>;
+export interface PageStore extends Log, ImageStore, SecretStore {
+  /** Whether each channel is a page of this store; `append` to one rejects with `conflict`. */
+  hasPages(channelIds: readonly string[]): Promise<boolean[]>;
   createPage(page: NewPage, options?: ChangeOptions): Promise<Change<Page>>;
   getPage(channelId: string): Promise<Page>;
   /** Newest first. */
@@ -96,11 +109,4 @@ export interface PageStore extends Log {
   deletePost(channelId: string, postId: string, condition?: Condition): Promise<Change<null>>;
 
   viewPage(channelId: string): Promise<PageView>;
-
-  addImage(image: Omit<Image, "id" | "created">, bytes: Uint8Array, options?: ChangeOptions): Promise<Image>;
-  getImage(id: string): Promise<Image>;
-  readImage(id: string): Promise<{ image: Image; bytes: Uint8Array }>;
-
-  /** The value kept under `name`; when there is none, keeps and returns `make()`. Two processes get one value. */
-  secret(name: string, make: () => string): Promise<{ value: string; made: boolean }>;
 }

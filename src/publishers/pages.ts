@@ -9,6 +9,7 @@ import type {
   PageStore,
   PostPatch,
 } from "../pages/store.ts";
+import { announce, type OnError } from "./publisher.ts";
 
 /** Changes to stored pages, each announced once it is on disk. Rejects as the store does. */
 export interface PagePublisher {
@@ -19,6 +20,13 @@ export interface PagePublisher {
   deletePost(channelId: string, postId: string, condition?: Condition): Promise<void>;
 }
 
+export interface PagePublisherOptions {
+  readonly store: PageStore;
+  readonly bus: Bus;
+  /** Told when the bus throws, against its contract. Default: `console.error`. */
+  readonly onError?: OnError;
+}
+
 /**
  * The publisher of stored pages: the store is their log.
  *
@@ -26,16 +34,10 @@ export interface PagePublisher {
  * const pages = createPagePublisher({ store, bus });
  * await pages.createPost("finals", { content: [{ type: "text", value: "Goal!" }] });
  */
-export function createPagePublisher({
-  store,
-  bus,
-}: {
-  readonly store: PageStore;
-  readonly bus: Bus;
-}): PagePublisher {
+export function createPagePublisher({ store, bus, onError }: PagePublisherOptions): PagePublisher {
   async function announced<T>(channelId: string, change: Promise<Change<T>>): Promise<T> {
     const { value, announcement } = await change;
-    await bus.publish(channelId, announcement);
+    announce(bus, channelId, announcement, onError);
     return value;
   }
 

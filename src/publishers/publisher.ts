@@ -1,12 +1,13 @@
-import type { Announcement, Bus } from "../buses/bus.ts";
+import type { Bus } from "../buses/bus.ts";
 import type { AppendOptions, Log } from "../logs/log.ts";
-import { type Cursor, checkId, draftUpdate, type RendersInput } from "../protocol.ts";
-
-/** What a publisher may be told beside the update. */
-export interface PublishOptions extends AppendOptions {
-  /** The update's place in the page's history, when a log has numbered it already. */
-  readonly cursor?: Cursor | undefined;
-}
+import {
+  type Announcement,
+  type Cursor,
+  checkId,
+  draftUpdate,
+  type Render,
+  type RendersInput,
+} from "../protocol.ts";
 
 /**
  * The guide's base class: whoever implements `publish` can deliver a page's updates, over whatever they like.
@@ -14,8 +15,8 @@ export interface PublishOptions extends AppendOptions {
  *
  * @example
  * class MyWebsocketPublisher extends BaseWebsocketPublisher {
- *   async publish(channelId, renders, removals) {
- *     await myService.send(channelId, JSON.stringify({ renders, removals }));
+ *   async publish(channelId, renders, removals, { cursor }) {
+ *     await myService.send(channelId, JSON.stringify({ renders, removals, cursor }));
  *   }
  * }
  */
@@ -24,23 +25,26 @@ export abstract class BaseWebsocketPublisher {
    * Delivers one update to the readers of a page.
    *
    * @param channelId names the page
-   * @param renders posts that are new or changed, by id: `{ show, content, at }`; `content` is HTML
+   * @param renders posts that are new or changed, by id: `{ show, content, at }`. `content` is the whole post as
+   *   HTML (an empty shell when it is hidden); order posts by `at`, for objects reorder ids that look like integers
    * @param removals ids of posts that are gone
+   * @param context `cursor`: the update's place in the page's history, `<epoch>.<seq>`
    */
   abstract publish(
     channelId: string,
-    renders: RendersInput,
-    removals?: readonly string[],
-    options?: PublishOptions,
+    renders: Readonly<Record<string, Render>>,
+    removals: readonly string[],
+    context: { readonly cursor: Cursor },
   ): Promise<unknown> | unknown;
 }
 
-/** Takes changes to pages: numbers them in the log, announces them on the bus. */
-export interface Publisher extends BaseWebsocketPublisher {
+/** Takes updates that somebody rendered: numbers them in the log, announces them on the bus. */
+export interface Publisher {
   /**
-   * Publishes one update; resolves with its cursor once the log has it. Throws `invalid` naming the culprit;
-   * what a failing bus does is the hub's to mend, never the caller's.
+   * Publishes one update; resolves with its cursor once the log has it. Throws `invalid` naming the culprit. Nobody
+   * waits for the bus: what it loses the hubs find in the log.
    *
+   * @param renders by post id, or, to keep any order of ids, a list of `{ id, show, content }`
    * @example
    * await publisher.publish("finals", { "7": { show: true, content: "<p>Goal!</p>" } });
    */
@@ -48,9 +52,18 @@ export interface Publisher extends BaseWebsocketPublisher {
     channelId: string,
     renders: RendersInput,
     removals?: readonly string[],
-    options?: PublishOptions,
+    options?: AppendOptions,
   ): Promise<{ readonly cursor: Cursor }>;
 }
+
+export interface PublisherOptions {
+  readonly log: Pick<Log, "append">;
+  readonly bus: Bus;
+  /** Told when the bus throws, against its contract. Default: `console.error`. */
+  readonly onError?: OnError;
+}
+
+export type OnError = (error: unknown, context: { stage: string; channel?: string }) => void;
 
 /**
  * The publisher over a log and a bus.
@@ -58,19 +71,25 @@ export interface Publisher extends BaseWebsocketPublisher {
  * @example
  * const publisher = createPublisher({ log: memoryLog(), bus: memoryBus() });
  */
-export function createPublisher({
-  log,
-  bus,
-}: {
-  readonly log: Pick<Log, "append">;
-  readonly bus: Bus;
-}): Publisher {
+export function createPublisher({ log, bus, onError }: PublisherOptions): Publisher {
   return {
-    async publish(channelId, renders, removals = [], options: AppendOptions = {}) {
+    async publish(channelId, renders, removals = [], options = {}) {
       checkId(channelId, "channelId");
-      const announcement: Announcement = await log.append(channelId, draftUpdate(renders, removals), options);
-      await bus.publish(channelId, announcement);
+      const announcement = await log.append(channelId, draftUpdate(renders, removals), options);
+      announce(bus, channelId, announcement, onError);
       return { cursor: announcement.cursor };
     },
   };
+}
+
+/** Tells the bus, and waits for nothing: the change is made, whatever becomes of its announcement. */
+export function announce(
+  bus: Bus,
+  channelId: string,
+  announcement: Announcement,
+  onError: OnError = (error, context) => console.error(error, context),
+): void {
+  (async () => bus.publish(channelId, announcement))().catch((error: unknown) =>
+    onError(error, { stage: "announce", channel: channelId }),
+  );
 }

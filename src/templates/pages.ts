@@ -1,9 +1,10 @@
 /** Whole documents: the page that readers follow, the front page, and the page for what is not there. */
+
+import { type Html, html, raw } from "../html.ts";
 import type { Page } from "../pages/model.ts";
 import type { PageView } from "../pages/store.ts";
-import { type Html, html, raw } from "./html.ts";
+import { time } from "../pages/time.ts";
 import { livePosts } from "./posts.ts";
-import { time } from "./time.ts";
 
 export interface SiteSettings {
   /** Where the site is reached from outside, for links that leave it (canonical, Open Graph). Default: none of those. */

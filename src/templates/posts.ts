@@ -1,6 +1,6 @@
+import { html, raw } from "../html.ts";
 import type { PageView } from "../pages/store.ts";
 import { hiddenShell } from "../protocol.ts";
-import { html, raw } from "./html.ts";
 
 /**
  * The list of a page's posts as the browser client expects it (the end of PROTOCOL.md): newest first, with the

@@ -1,5 +1,5 @@
 import { TidingsError } from "../errors.ts";
-import { html, raw, scriptString } from "./html.ts";
+import { html, raw, scriptString } from "../html.ts";
 
 export interface PublisherSettings {
   /** The page to follow. Default: `data-channel-id` of `#live-posts`. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Announcement, Bus } from "../buses/bus.ts";
-import { draftUpdate, type Entry } from "../protocol.ts";
+import type { Bus } from "../buses/bus.ts";
+import { type Announcement, draftUpdate, type Entry } from "../protocol.ts";
 import { eventually, type Made, type Runner, withMade } from "./runner.ts";
 
 export interface BusSuiteOptions {
@@ -92,6 +92,18 @@ export function busSuite({ describe, it }: Runner, { make, join }: BusSuiteOptio
       await from.publish("finals", entry(1));
       await eventually(() => assert.deepEqual(second.cursors(), ["e.1"]));
       assert.deepEqual(first.heard, []);
+    });
+
+    test("a new subscription is not lost with an old one that is just ending", async (from, to) => {
+      for (let n = 1; n <= 20; n++) {
+        const old = await listen(to, "finals");
+        const ending = old.end();
+        const young = await listen(to, "finals");
+        await ending;
+        await from.publish("finals", entry(n));
+        await eventually(() => assert.deepEqual(young.cursors(), [`e.${n}`]));
+        await young.end();
+      }
     });
 
     test("subscribes to and lets go of 10,000 channels", async (from, to) => {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import type { Announcement } from "../buses/bus.ts";
 import type { Log } from "../logs/log.ts";
-import { draftUpdate, type Entry, parseCursor, type RendersInput } from "../protocol.ts";
+import { type Announcement, draftUpdate, type Entry, parseCursor, type RendersInput } from "../protocol.ts";
 import { type Made, type Runner, withMade } from "./runner.ts";
 
 export interface LogSuiteOptions {
@@ -180,7 +179,7 @@ export function logSuite({ describe, it }: Runner, { make, reopen }: LogSuiteOpt
 
     test("cuts a long answer between updates, each part complete up to its cursor", async (log) => {
       const start = (await log.heads(["page"]))[0]!;
-      const half = "x".repeat(400_000);
+      const half = "日".repeat(130_000); // bytes count, not characters
       for (const id of ["a", "b", "c", "d", "e"]) await append(log, "page", shown({ [id]: half + id }));
       const ids: string[] = [];
       let parts = 0;

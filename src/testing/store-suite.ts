@@ -39,9 +39,9 @@ export function storeSuite({ describe, it }: Runner, { make, reopen }: StoreSuit
       const renamed = await store.updatePage("finals", { title: "The cup finals" });
       assert.equal(renamed.title, "The cup finals");
       assert.equal(renamed.cursor, made.cursor);
-      assert.equal(await store.hasPage("finals"), true);
+      assert.deepEqual(await store.hasPages(["finals", "other"]), [true, false]);
       await store.deletePage("finals");
-      assert.equal(await store.hasPage("finals"), false);
+      assert.deepEqual(await store.hasPages(["finals"]), [false]);
       for (const call of [
         () => store.getPage("finals"),
         () => store.updatePage("finals", { title: "x" }),
@@ -217,6 +217,40 @@ export function storeSuite({ describe, it }: Runner, { make, reopen }: StoreSuit
         (await store.viewPage("finals")).posts.map(({ id }) => id),
         [value.id],
       );
+    });
+
+    test("nobody appends to a page past the store", async (store) => {
+      await page(store);
+      const update = draftUpdate([{ id: "ghost", show: true, content: "x" }]);
+      await assert.rejects(store.append("finals", update), { code: "conflict" });
+      assert.deepEqual((await store.viewPage("finals")).posts, []);
+    });
+
+    test("a page's keys go with it", async (store) => {
+      const key = { idempotencyKey: "key 1" };
+      await store.createPage({ channelId: "finals", title: "The finals" }, key);
+      await store.createPost("finals", { content: text("one") }, key);
+      await store.deletePage("finals");
+      await store.createPage({ channelId: "finals", title: "The finals" }, key);
+      assert.deepEqual(await store.hasPages(["finals"]), [true]);
+      const { value } = await store.createPost("finals", { content: text("one") }, key);
+      assert.deepEqual(await store.getPost("finals", value.id), value);
+    });
+
+    test("counts the posts that are shown", async (store) => {
+      await page(store);
+      const count = async () => (await store.getPage("finals")).posts;
+      const { value: one } = await store.createPost("finals", { content: text("one") });
+      const { value: two } = await store.createPost("finals", { content: text("two"), show: false });
+      assert.equal(await count(), 1);
+      await store.updatePost("finals", two.id, { show: true });
+      await store.updatePost("finals", two.id, { content: text("two again") });
+      assert.equal(await count(), 2);
+      await store.updatePost("finals", one.id, { show: false });
+      await store.deletePost("finals", one.id);
+      assert.equal(await count(), 1);
+      await store.deletePost("finals", two.id);
+      assert.equal(await count(), 0);
     });
 
     test("a channel that had another history becomes a page with none", async (store) => {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Announcement, Bus, Listener } from "../../src/buses/bus.ts";
+import type { Bus, Listener } from "../../src/buses/bus.ts";
 import { memoryBus } from "../../src/buses/memory.ts";
 import { TidingsError } from "../../src/errors.ts";
 import type { Admitted, Connection } from "../../src/hub/connection.ts";
@@ -8,10 +8,10 @@ import { createHub, type Hub } from "../../src/hub/hub.ts";
 import type { Log } from "../../src/logs/log.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
 import { sqliteLog } from "../../src/logs/sqlite.ts";
-import { draftUpdate, type Entry, type Frame } from "../../src/protocol.ts";
+import { type Announcement, draftUpdate, type Entry, type Frame } from "../../src/protocol.ts";
 import { emptyFolder } from "../support/folder.ts";
 
-const encode = (text: string) => text;
+const transport = { encode: (text: string) => text };
 
 /** A connection as an adapter supplies it, that keeps what it is sent. */
 async function joinHub(hub: Hub, cursor?: string, channel = "finals") {
@@ -27,7 +27,7 @@ async function joinHub(hub: Hub, cursor?: string, channel = "finals") {
       return state.buffered;
     },
   };
-  const answer = await hub.admit({ channel, cursor, encode });
+  const answer = await hub.admit({ channel, cursor, transport });
   if ("status" in answer) throw new Error(`refused with ${answer.status}`);
   const reader = (answer as Admitted<string>).open(connection);
   const ids = () => frames.flatMap(({ renders }) => Object.keys(renders));
@@ -57,6 +57,9 @@ function handBus(): Bus & {
     },
     onStatus(listener) {
       tell = listener;
+      return () => {
+        tell = () => {};
+      };
     },
     tell: (status) => tell(status),
     async close() {},
@@ -66,20 +69,21 @@ function handBus(): Bus & {
 /** A log that counts, and fails when told. */
 function watchedLog(log: Log = memoryLog()) {
   const counts = { since: 0, heads: 0 };
-  const state = { fails: false };
-  const check = () => {
+  const state = { fails: false, hangs: false };
+  const check = async () => {
+    if (state.hangs) await new Promise(() => {});
     if (state.fails) throw new TidingsError("unavailable", "the log is away (on purpose)");
   };
   const watched: Log = {
     ...log,
     async since(...args) {
       counts.since++;
-      check();
+      await check();
       return log.since(...args);
     },
     async heads(...args) {
       counts.heads++;
-      check();
+      await check();
       return log.heads(...args);
     },
   };
@@ -274,7 +278,7 @@ describe("when the log is away", () => {
     const { log, state } = watchedLog();
     const hub = start({ log, bus: memoryBus() });
     state.fails = true;
-    expect(await hub.admit({ channel: "finals", encode })).toMatchObject({ status: 503, retryAfter: 5 });
+    expect(await hub.admit({ channel: "finals", transport })).toMatchObject({ status: 503, retryAfter: 5 });
     state.fails = false;
     await joinHub(hub);
     expect(hub.stats()).toMatchObject({ readers: 1, channels: 1 });
@@ -291,6 +295,91 @@ describe("when the log is away", () => {
     bus.deliver({ cursor: (await log.append("finals", shown("b"))).cursor });
     await expect.poll(ids).toEqual(["a", "b"]);
   });
+
+  it("that never answers, it is given up after 10 s, and asked again", async () => {
+    vi.useFakeTimers();
+    const { log, state } = watchedLog();
+    const { frames, ids } = await joinHub(start({ log, bus: handBus() }));
+    state.hangs = true;
+    await vi.advanceTimersByTimeAsync(40_000);
+    expect(errors.length).toBeGreaterThan(0);
+    expect(frames.length, "heartbeats go on").toBeGreaterThan(0);
+    state.hangs = false;
+    await log.append("finals", shown("a"));
+    await vi.advanceTimersByTimeAsync(16_000);
+    expect(ids()).toEqual(["a"]);
+  });
+
+  it("a thousand readers that are behind make it one report a second", async () => {
+    vi.useFakeTimers();
+    const { log, state } = watchedLog();
+    const hub = start({ log, bus: memoryBus() });
+    for (let n = 0; n < 100; n++) await log.append("finals", shown("a", String(n)));
+    const [head] = await log.heads(["finals"]);
+    await joinHub(hub, head);
+    state.fails = true;
+    for (let n = 0; n < 1_000; n++) await joinHub(hub, head!.replace(/\d+$/, String(n % 100)));
+    errors.length = 0;
+    await vi.advanceTimersByTimeAsync(4_500);
+    expect(errors.length).toBeGreaterThan(0);
+    expect(errors.length).toBeLessThanOrEqual(8);
+    state.fails = false;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(hub.stats().lagging).toBe(0);
+  });
+});
+
+describe("while a page's first reader joins", () => {
+  it("what is announced while the head is read is not lost", async () => {
+    const inner = memoryLog();
+    const bus = memoryBus();
+    let answer = () => {};
+    const log: Log = {
+      ...inner,
+      async heads(channels) {
+        const heads = await inner.heads(channels);
+        await new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+        return heads;
+      },
+    };
+    const joining = joinHub(start({ log, bus }));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    await bus.publish("finals", await inner.append("finals", shown("in between")));
+    answer();
+    const { ids } = await joining;
+    await expect.poll(ids, { timeout: 500 }).toEqual(["in between"]);
+  });
+
+  it.each(["hangs", "throws"])(
+    "a bus that %s keeps nobody out: the log is asked every second",
+    async (how) => {
+      vi.useFakeTimers();
+      const log = memoryLog();
+      let isUp = false;
+      const inner = memoryBus();
+      const bus: Bus = {
+        ...inner,
+        async subscribe(channel, listener) {
+          if (!isUp && how === "throws") throw new Error("no bus (on purpose)");
+          while (!isUp) await new Promise((resolve) => setTimeout(resolve, 100));
+          return inner.subscribe(channel, listener);
+        },
+      };
+      const hub = start({ log, bus });
+      const joining = joinHub(hub);
+      await vi.advanceTimersByTimeAsync(1_000);
+      const { ids } = await joining;
+      await log.append("finals", shown("a"));
+      await vi.advanceTimersByTimeAsync(1_100);
+      expect(ids()).toEqual(["a"]);
+      isUp = true;
+      await vi.advanceTimersByTimeAsync(2_000);
+      await bus.publish("finals", await log.append("finals", shown("b")));
+      expect(ids()).toEqual(["a", "b"]);
+    },
+  );
 });
 
 describe("the door", () => {
@@ -318,13 +407,17 @@ describe("the door", () => {
 
   it("gives the place back when the upgrade fails", async () => {
     const hub = start({ log: memoryLog(), bus: memoryBus(), maxConnectionsPerAddress: 1 });
-    const first = (await hub.admit({ channel: "finals", address: "10.0.0.1", encode })) as Admitted<string>;
-    expect(await hub.admit({ channel: "finals", address: "10.0.0.1", encode })).toMatchObject({
+    const first = (await hub.admit({
+      channel: "finals",
+      address: "10.0.0.1",
+      transport,
+    })) as Admitted<string>;
+    expect(await hub.admit({ channel: "finals", address: "10.0.0.1", transport })).toMatchObject({
       status: 429,
     });
     first.cancel();
     first.cancel();
-    expect(await hub.admit({ channel: "finals", address: "10.0.0.1", encode })).toHaveProperty("open");
+    expect(await hub.admit({ channel: "finals", address: "10.0.0.1", transport })).toHaveProperty("open");
   });
 
   it("a heartbeat says where the head is, after 25 s of silence", async () => {
@@ -344,7 +437,7 @@ describe("the door", () => {
     await hub.close();
     expect(readers[0]!.frames).toEqual([{ renders: {}, removals: [], retry: [500, 6_000] }]);
     expect(new Set(readers.map(({ state }) => state.closed))).toEqual(new Set([1012]));
-    expect(await hub.admit({ channel: "finals", encode })).toMatchObject({ status: 503 });
+    expect(await hub.admit({ channel: "finals", transport })).toMatchObject({ status: 503 });
   });
 });
 

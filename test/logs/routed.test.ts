@@ -6,7 +6,10 @@ import { logSuite } from "../../src/testing/log-suite.ts";
 
 /** A log for channels whose names begin with "page". */
 function pageLog(): PageLog {
-  return { ...memoryLog(), hasPage: async (channel) => channel.startsWith("page") };
+  return {
+    ...memoryLog(),
+    hasPages: async (channels) => channels.map((channel) => channel.startsWith("page")),
+  };
 }
 
 logSuite({ describe, it }, { make: () => ({ value: routedLog({ pages: pageLog(), others: memoryLog() }) }) });

@@ -1,6 +1,8 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { sqliteLog } from "../../src/logs/sqlite.ts";
+import { draftUpdate } from "../../src/protocol.ts";
 import { logSuite } from "../../src/testing/log-suite.ts";
 import { emptyFolder } from "../support/folder.ts";
 
@@ -34,6 +36,45 @@ describe("sqlite log", () => {
     expect(() => sqliteLog({ path })).toThrow(/another process has it open/);
     await log.close();
     await sqliteLog({ path }).close();
+    await dispose();
+  });
+
+  it("purges tombstones after 30 days, and raises the floor: cursors before them reset, others hold", async () => {
+    const { path, dispose } = folder();
+    let log = sqliteLog({ path });
+    const post = (id: string) => draftUpdate([{ id, show: true, content: id }]);
+    await log.append("page", post("a"));
+    const { cursor: before } = await log.append("page", post("b"));
+    const { cursor: removal } = await log.append("page", draftUpdate([], ["a"]), { idempotencyKey: "key" });
+    const { cursor: head } = await log.append("page", post("c"));
+    const later = async (days: number) => {
+      await log.close();
+      vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + days * 86_400_000 });
+      log = sqliteLog({ path });
+      await log.append("other", post(`day ${days}`)); // commits after the purge
+    };
+    try {
+      await later(29);
+      expect(await log.since("page", before)).toMatchObject({ entry: { removals: ["a"] } });
+      await later(2);
+      expect(await log.since("page", before)).toEqual({ reset: head });
+      const answer = await log.since("page", removal);
+      expect("entry" in answer && [...answer.entry.renders.keys()]).toEqual(["c"]);
+      // The key is forgotten, too: the same again is a change that changes nothing more.
+      expect((await log.append("page", post("d"), { idempotencyKey: "key" })).cursor).not.toBe(removal);
+    } finally {
+      vi.useRealTimers();
+      await log.close();
+      await dispose();
+    }
+  });
+
+  it("a file that is no database is refused, and let go of", async () => {
+    const { path, dispose } = folder();
+    writeFileSync(path, "no database".repeat(1_000));
+    for (let n = 0; n < 2; n++) {
+      expect(() => sqliteLog({ path })).toThrow(/cannot open .*not a database/);
+    }
     await dispose();
   });
 });

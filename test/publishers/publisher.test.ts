@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import type { Announcement } from "../../src/buses/bus.ts";
 import { memoryBus } from "../../src/buses/memory.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
+import type { Announcement } from "../../src/protocol.ts";
 import { BaseWebsocketPublisher, createPublisher } from "../../src/publishers/publisher.ts";
 
 async function site() {
@@ -38,6 +38,24 @@ it("announces a repeated update by its cursor alone, in case the first announcem
   expect(heard[1]).toEqual({ cursor: heard[0]!.cursor });
 });
 
+it("does not wait for the bus, nor fail with it", async () => {
+  const log = memoryLog();
+  const told: unknown[] = [];
+  const onError = (error: unknown) => told.push(error);
+  const hangs = { ...memoryBus(), publish: () => new Promise<void>(() => {}) };
+  const throws = {
+    ...memoryBus(),
+    publish: () => {
+      throw new Error("no bus (on purpose)");
+    },
+  };
+  for (const bus of [hangs, throws]) {
+    await createPublisher({ log, bus, onError }).publish("finals", {}, [`gone ${told.length}`]);
+  }
+  await expect.poll(() => told).toEqual([new Error("no bus (on purpose)")]);
+  expect((await log.heads(["finals"]))[0]).toMatch(/\.1$/);
+});
+
 it("the guide's base class asks for one method", async () => {
   const sent: unknown[] = [];
   class MyWebsocketPublisher extends BaseWebsocketPublisher {
@@ -45,6 +63,7 @@ it("the guide's base class asks for one method", async () => {
       sent.push(args);
     }
   }
-  await new MyWebsocketPublisher().publish("finals", { 7: { show: true, content: "x" } }, ["6"]);
-  expect(sent).toEqual([["finals", { 7: { show: true, content: "x" } }, ["6"]]]);
+  const update = [{ 7: { show: true, content: "x", at: 1 } }, ["6"], { cursor: "e.1" }] as const;
+  await new MyWebsocketPublisher().publish("finals", ...update);
+  expect(sent).toEqual([["finals", ...update]]);
 });

@@ -1,10 +1,8 @@
 /** `/api/channels/<id>`: for a CMS of your own. It renders, we deliver. */
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { TidingsError } from "../../errors.ts";
 import type { Log } from "../../logs/log.ts";
 import { checkPostHtml } from "../../pages/blocks.ts";
-import type { PageStore } from "../../pages/store.ts";
 import { checkId, draftUpdate } from "../../protocol.ts";
 import type { Publisher } from "../../publishers/publisher.ts";
 import { idempotencyKey, parse } from "../http.ts";
@@ -14,13 +12,12 @@ const Update = z.strictObject({ renders: z.unknown().optional(), removals: z.unk
 
 export interface ChannelRoutesOptions {
   readonly log: Log;
-  readonly store: PageStore;
   readonly publisher: Publisher;
   readonly trustedHtml: boolean;
 }
 
 export function channelRoutes(app: FastifyInstance, options: ChannelRoutesOptions): void {
-  const { log, store, publisher, trustedHtml } = options;
+  const { log, publisher, trustedHtml } = options;
 
   app.get<{ Params: PageParams }>("/api/channels/:channelId", async ({ params }) => {
     const channelId = checkId(params.channelId, "channelId");
@@ -32,15 +29,6 @@ export function channelRoutes(app: FastifyInstance, options: ChannelRoutesOption
     const channelId = checkId(request.params.channelId, "channelId");
     const update = parse(Update, request.body);
     const draft = draftUpdate(update.renders ?? {}, update.removals ?? []);
-    if (await store.hasPage(channelId)) {
-      throw new TidingsError(
-        "conflict",
-        `"${channelId}" is a stored page: change its posts under /api/pages`,
-        {
-          field: "channelId",
-        },
-      );
-    }
     const renders = trustedHtml ? draft.renders : checkPostHtml(draft.renders);
     return publisher.publish(channelId, renders, draft.removals, idempotencyKey(request));
   });

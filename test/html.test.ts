@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { escapeHtml, html, raw, scriptString } from "../../src/templates/html.ts";
+import { escapeHtml, html, raw, scriptString } from "../src/html.ts";
 
 test("a template escapes what is put into it, and leaves HTML as it is", () => {
   expect(String(html`<a href="${`"x" & 'y'`}">${"<b>"}${1}</a>`)).toBe(
