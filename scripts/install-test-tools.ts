@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chromiumPath } from "../test/support/browser.ts";
+import { isInstalled, type ServiceKind } from "../test/support/services.ts";
 
 interface Tool {
   readonly name: string;
@@ -13,7 +14,18 @@ interface Tool {
   readonly packages: readonly string[];
   /** Another way, where there is no apt-get. */
   readonly otherwise: string;
+  /** The tests can do without. */
+  readonly optional?: boolean;
 }
+
+/** A server that the tests start: without it its tests are left out, except in CI. */
+const server = (name: string, kind: ServiceKind, packages: readonly string[]): Tool => ({
+  name,
+  isThere: () => isInstalled(kind),
+  packages,
+  otherwise: "",
+  optional: process.env.CI === undefined,
+});
 
 /** A row a tool. */
 const TOOLS: readonly Tool[] = [
@@ -23,21 +35,27 @@ const TOOLS: readonly Tool[] = [
     packages: ["chromium", "fonts-dejavu-core"],
     otherwise: "or name a Chrome in TIDINGS_TEST_CHROMIUM",
   },
+  server("Redis", "redis", ["redis-server"]),
+  server("NATS", "nats", ["nats-server"]),
+  server("PostgreSQL", "postgres", ["postgresql"]),
+  server("RabbitMQ", "rabbitmq", ["rabbitmq-server"]),
 ];
 
 const missing = (): readonly Tool[] => TOOLS.filter((tool) => !tool.isThere());
 const names = (tools: readonly Tool[]): string => tools.map((tool) => tool.name).join(", ");
 
 if (missing().length > 0 && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
-  console.error(`Installing what the tests need: ${names(missing())} …`);
+  console.error(`Installing what the tests run against: ${names(missing())} …`);
   const packages = missing().flatMap((tool) => tool.packages);
   aptGet("update") && aptGet("install", "-y", "--no-install-recommends", ...packages);
 }
 
-const lacking = missing();
+const lacking = missing().filter(({ optional }) => !optional);
 if (lacking.length > 0) {
   const packages = lacking.flatMap((tool) => tool.packages).join(" ");
-  const ways = [`apt-get install ${packages}`, ...lacking.map((tool) => tool.otherwise)].join(", ");
+  const ways = [`apt-get install ${packages}`, ...lacking.map((tool) => tool.otherwise)]
+    .filter(Boolean)
+    .join(", ");
   console.error(`The tests need ${names(lacking)}: ${ways}`);
   process.exitCode = 1;
 }

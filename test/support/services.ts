@@ -1,0 +1,237 @@
+/**
+ * Private servers for tests: real ones, on free ports of loopback, over folders that are thrown away. They can be
+ * killed and started again on the same port, as servers are.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface Service {
+  readonly url: string;
+  readonly port: number;
+  /** Ends it at once (SIGKILL), as a crash does. */
+  kill(): Promise<void>;
+  /** Starts it again, on the same port and over what it left. */
+  start(): Promise<void>;
+  /** Stops (SIGSTOP) or wakes it: connections stay open, nothing answers. */
+  pause(): void;
+  resume(): void;
+  /** Ends it, and removes its folder. */
+  close(): Promise<void>;
+}
+
+interface Kind {
+  /** The program, where it is installed. */
+  readonly program: () => string | undefined;
+  readonly url: (port: number) => string;
+  /** Prepares the folder; once. */
+  readonly prepare?: (folder: string, program: string) => void;
+  readonly run: (folder: string, port: number, program: string) => ChildProcess;
+  /** Throws or rejects until it takes work. */
+  readonly isReady: (port: number) => Promise<void>;
+}
+
+const KINDS: Readonly<Record<ServiceKind, Kind>> = {
+  redis: {
+    program: () => onPath("redis-server"),
+    url: (port) => `redis://127.0.0.1:${port}`,
+    run: (folder, port, program) =>
+      launch(program, ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]),
+    isReady: (port) => answers(port, "PING\r\n", "+PONG"),
+  },
+  nats: {
+    program: () => onPath("nats-server"),
+    url: (port) => `nats://127.0.0.1:${port}`,
+    run: (_folder, port, program) => launch(program, ["-a", "127.0.0.1", "-p", String(port)]),
+    isReady: (port) => answers(port, "", "INFO"),
+  },
+  postgres: {
+    program: postgresProgram,
+    url: (port) => `postgres://postgres@127.0.0.1:${port}/postgres`,
+    prepare(folder, program) {
+      const owner = postgresOwner();
+      const data = join(folder, "data");
+      mkdirSync(data);
+      if (owner) {
+        chownSync(folder, owner.uid, owner.gid);
+        chownSync(data, owner.uid, owner.gid);
+      }
+      chmodSync(folder, 0o755);
+      const args = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"];
+      execFileSync(join(program, "..", "initdb"), args, { ...owner, stdio: "ignore", cwd: folder });
+    },
+    run: (folder, port, program) =>
+      launch(
+        program,
+        [
+          ...["-D", join(folder, "data"), "-p", String(port), "-k", folder],
+          ...["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"],
+        ],
+        { ...postgresOwner(), cwd: folder },
+      ),
+    isReady: (port) => postgresAnswers(port),
+  },
+  rabbitmq: {
+    // Debian's own command would change to its user; the script behind it runs as whoever runs the tests.
+    program: () => ["/usr/lib/rabbitmq/bin/rabbitmq-server"].find(existsSync) ?? onPath("rabbitmq-server"),
+    url: (port) => `amqp://guest:guest@127.0.0.1:${port}`,
+    run: (folder, port, program) =>
+      launch(program, [], {
+        cwd: folder,
+        env: {
+          PATH: process.env.PATH,
+          HOME: folder,
+          RABBITMQ_NODENAME: `tidings-${port}@localhost`,
+          RABBITMQ_NODE_IP_ADDRESS: "127.0.0.1",
+          RABBITMQ_NODE_PORT: String(port),
+          RABBITMQ_DIST_PORT: String(port + 20_000 > 65_535 ? port - 20_000 : port + 20_000),
+          RABBITMQ_MNESIA_BASE: join(folder, "mnesia"),
+          RABBITMQ_LOG_BASE: join(folder, "log"),
+          RABBITMQ_PID_FILE: join(folder, "pid"),
+          RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, "enabled_plugins"),
+          RABBITMQ_CONFIG_FILE: join(folder, "none"),
+          RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1",
+        },
+      }),
+    isReady: (port) => answers(port, "AMQP\0\0\x09\x01", "\x01"),
+  },
+};
+
+export type ServiceKind = "redis" | "nats" | "postgres" | "rabbitmq";
+
+/** Whether the program is installed here. */
+export function isInstalled(kind: ServiceKind): boolean {
+  return KINDS[kind].program() !== undefined;
+}
+
+/** Starts a private server. Rejects when it is not installed, or does not take work within a minute. */
+export async function startService(kind: ServiceKind): Promise<Service> {
+  const { program: find, url, prepare, run, isReady } = KINDS[kind];
+  const program = find();
+  if (program === undefined) throw new Error(`${kind} is not installed: see scripts/install-test-tools.ts`);
+  const folder = mkdtempSync(join(tmpdir(), `tidings-${kind}-`));
+  const port = await freePort();
+  prepare?.(folder, program);
+  let child: ChildProcess;
+
+  async function start(): Promise<void> {
+    child = run(folder, port, program!);
+    const end = Date.now() + 60_000;
+    for (;;) {
+      if (child.exitCode !== null)
+        throw new Error(`${kind} ended with ${child.exitCode}: ${outputs.get(child)}`);
+      try {
+        return await isReady(port);
+      } catch (error) {
+        if (Date.now() > end) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  }
+
+  /** To the whole group: RabbitMQ's program is a shell that starts the server. */
+  const signal = (name: NodeJS.Signals) => process.kill(-child.pid!, name);
+
+  async function kill(): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    signal("SIGKILL");
+    await ended;
+  }
+
+  await start();
+  return {
+    url: url(port),
+    port,
+    kill,
+    start,
+    pause: () => signal("SIGSTOP"),
+    resume: () => signal("SIGCONT"),
+    async close() {
+      await kill();
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+// --- finding and running programs --------------------------------------------------------------------------
+
+function onPath(name: string): string | undefined {
+  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/usr/local/sbin"];
+  return folders.map((folder) => join(folder, name)).find(existsSync);
+}
+
+function postgresProgram(): string | undefined {
+  const base = "/usr/lib/postgresql";
+  const versions = existsSync(base) ? readdirSync(base).sort((a, b) => Number(b) - Number(a)) : [];
+  const installed = versions.map((version) => join(base, version, "bin", "postgres")).find(existsSync);
+  return installed ?? onPath("postgres");
+}
+
+/** PostgreSQL refuses to run as root: Debian's package makes a user for it. */
+function postgresOwner(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const id = (flag: string) => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
+  return { uid: id("-u"), gid: id("-g") };
+}
+
+const outputs = new WeakMap<ChildProcess, string>();
+
+function launch(program: string, args: readonly string[], options: object = {}): ChildProcess {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, ...options });
+  for (const stream of [child.stdout!, child.stderr!]) {
+    stream.on("data", (chunk) => outputs.set(child, `${outputs.get(child) ?? ""}${chunk}`.slice(-4_000)));
+  }
+  // The tests' own end, however it comes, is the server's too.
+  const end = () => {
+    try {
+      process.kill(-child.pid!, "SIGKILL");
+    } catch {
+      // It is gone already.
+    }
+  };
+  process.once("exit", end);
+  child.once("exit", () => process.off("exit", end));
+  return child;
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+// --- readiness ---------------------------------------------------------------------------------------------
+
+/** Sends `question`, and resolves when what comes back begins with `answer`. */
+function answers(port: number, question: string | Buffer, answer: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(question));
+    const timer = setTimeout(() => socket.destroy(new Error(`no answer on port ${port}`)), 2_000);
+    socket.once("data", (data) => {
+      if (data.toString("latin1").startsWith(answer)) resolve();
+      else reject(new Error(`an unexpected answer: ${data.toString("latin1").slice(0, 100)}`));
+      socket.destroy();
+    });
+    socket.on("error", reject);
+    socket.on("close", () => {
+      clearTimeout(timer);
+      reject(new Error(`port ${port} closed`));
+    });
+  });
+}
+
+/** A start-up packet that is answered with authentication (R), not with an error (E: it is starting up). */
+function postgresAnswers(port: number): Promise<void> {
+  const fields = Buffer.from("user\0postgres\0database\0postgres\0\0");
+  const packet = Buffer.alloc(8);
+  packet.writeInt32BE(8 + fields.length, 0);
+  packet.writeInt32BE(196_608, 4);
+  return answers(port, Buffer.concat([packet, fields]), "R");
+}
