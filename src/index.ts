@@ -22,6 +22,8 @@ export {
 export type { Origins } from "./hub/origins.ts";
 export type { AppendOptions, Log, Since } from "./logs/log.ts";
 export { memoryLog } from "./logs/memory.ts";
+export type { Block, Image, Page, Post } from "./pages/model.ts";
+export type { Change, PageStore, PageView } from "./pages/store.ts";
 export {
   type Announcement,
   type Cursor,

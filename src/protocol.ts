@@ -160,8 +160,8 @@ function draftRender(value: unknown, path: string): DraftRender {
   const { show, content, version } = value as { show?: unknown; content?: unknown; version?: unknown };
   if (typeof show !== "boolean") throw invalid(`${path}.show`, "must be true or false");
   if (typeof content !== "string") throw invalid(`${path}.content`, "must be HTML as a string");
-  // A lone surrogate would come back from a database as another character.
-  const html = show ? content.toWellFormed() : "";
+  // What no database gives back as it was: lone surrogates and, in PostgreSQL, U+0000. All logs are to agree.
+  const html = show ? content.toWellFormed().replaceAll("\0", "\ufffd") : "";
   if (version === undefined) return { show, content: html };
   if (!Number.isSafeInteger(version)) throw invalid(`${path}.version`, "must be an integer");
   return { show, content: html, version: version as number };

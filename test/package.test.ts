@@ -42,15 +42,18 @@ afterAll(() => rm(site, { recursive: true, force: true }));
 
 /** All that can be imported: the names of `exports`, with their stars filled in. */
 function entries(): string[] {
-  return Object.entries(packageJson.exports).flatMap(([name, target]) => {
-    if (typeof target === "string") return [];
+  const exports: Readonly<Record<string, string | null | { default: string }>> = packageJson.exports;
+  return Object.entries(exports).flatMap(([name, target]) => {
+    if (target === null || typeof target === "string") return [];
     const { default: file } = target;
     const [before = "", after] = file.split("*");
     const full = (part: string) => join("tidings", name.replace("*", part)).replaceAll("\\", "/");
     if (after === undefined) return [full("")];
-    return globSync(installed(file)).map((path) =>
-      full(path.replaceAll("\\", "/").split(before.slice(1)).at(-1)!.slice(0, -after.length)),
+    const parts = globSync(installed(file)).map((path) =>
+      path.replaceAll("\\", "/").split(before.slice(1)).at(-1)!.slice(0, -after.length),
     );
+    // `null` keeps what is ours alone from being imported.
+    return parts.filter((part) => exports[name.replace("*", part)] !== null).map(full);
   });
 }
 

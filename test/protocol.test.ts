@@ -98,7 +98,10 @@ describe("frames", () => {
           expect(decodeUpdate(encodeUpdate(entry))).toEqual({
             ...entry,
             renders: new Map(
-              sorted.map(([id, render]) => [id, { ...render, content: render.content.toWellFormed() }]),
+              sorted.map(([id, render]) => [
+                id,
+                { ...render, content: render.content.toWellFormed().replaceAll("\0", "\ufffd") },
+              ]),
             ),
           });
         },
@@ -159,6 +162,8 @@ describe("drafts", () => {
       show: false,
       content: "",
     });
-    expect(draftUpdate({ a: { show: true, content: "\ud800" } }).renders.get("a")!.content).toBe("\ufffd");
+    expect(draftUpdate({ a: { show: true, content: "\ud800 \0" } }).renders.get("a")!.content).toBe(
+      "\ufffd \ufffd",
+    );
   });
 });

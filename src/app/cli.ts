@@ -51,8 +51,9 @@ function checkNode(version: string): void {
   throw new TidingsError("settings", `Node ${node.replace(">=", "")} or newer is needed; this is ${version}`);
 }
 
-// A reader of the output that leaves early (`tidings pages | head -1`) is no failure.
+// A reader of the output that leaves early (`tidings pages | head -1`) is no failure; a server goes on without.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (process.argv[2] === "serve") return;
   if (error.code === "EPIPE") process.exit();
   throw error;
 });

@@ -2,20 +2,21 @@
 import { TidingsError } from "../errors.ts";
 import type { PageStore } from "../pages/store.ts";
 import type { PagePublisher } from "../publishers/pages.ts";
+import { COMMAND } from "./command-name.ts";
 
 /** What the terminal tells whoever started the server. */
 export interface Greeting {
   readonly readers: string;
   /** Its fragment holds a code that logs in once. */
   readonly editor: string;
-  /** Only on the start that made it. */
+  /** Only when it has just been made, or its file was missing. */
   readonly token?: string;
   readonly tokenFile?: string;
 }
 
 const WELCOME = `This page is live: leave it open, and open the editor beside it. What you publish there appears here, at once.
 
-Publish it from a terminal, too: tidings post welcome "Kick-off!"`;
+Publish it from a terminal, too: ${COMMAND} post welcome "Kick-off!"`;
 
 /** Makes the `welcome` page in a store that never had one; returns the newest page's channel id. */
 export async function firstPage(store: PageStore, pages: PagePublisher): Promise<string | undefined> {
@@ -44,7 +45,7 @@ export function banner({ readers, editor, token, tokenFile }: Greeting, showCode
     lines.push(
       `  Token    ${token}`,
       "",
-      `  The token is what the API and "tidings post" need; it is kept in ${tokenFile}.`,
+      `  The token is what the API and "${COMMAND} post" need; it is kept in ${tokenFile}.`,
     );
   }
   return [...lines, ""].join("\n");

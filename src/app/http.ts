@@ -1,8 +1,9 @@
 /** What all routes share: errors as answers, bodies and headers as values. */
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { z } from "zod";
+import { z } from "zod";
 import { type ErrorCode, TidingsError } from "../errors.ts";
 import type { ListOptions } from "../pages/store.ts";
+import { isId } from "../protocol.ts";
 
 const STATUS: Readonly<Record<ErrorCode, number>> = {
   invalid: 400,
@@ -21,30 +22,45 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   unavailable: 503,
 };
 
-/** Sends `{ error: { code, message, field? } }` with its status; a defect of ours is logged, and told to nobody. */
+/** Sends `{ error: { code, message, field? } }` with its status. What is ours to mend is logged, and told to nobody. */
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = toTidingsError(error);
   const status = STATUS[known.code];
   if (status >= 500) request.log.error({ err: error }, "the request failed");
-  if (status === 401) reply.header("WWW-Authenticate", 'Bearer realm="tidings"');
+  if (status === 401) {
+    if (request.headers.authorization || request.method === "POST") {
+      request.log.warn({ address: request.ip, url: request.url }, "refused: no token, or a wrong one");
+    }
+    reply.header("WWW-Authenticate", 'Bearer realm="tidings"');
+  }
   if (status === 429 || status === 503) reply.header("Retry-After", "5");
-  const { code, detail: message, field } = known;
-  return reply
-    .code(status)
-    .send({ error: field === undefined ? { code, message } : { code, message, field } });
+  return reply.code(status).send({ error: errorBody(known) });
+}
+
+function errorBody({ code, detail, field }: TidingsError): {
+  code: ErrorCode;
+  message: string;
+  field?: string;
+} {
+  // What failed inside (a path, a host) is the log's business.
+  const message = code === "unavailable" ? "the store cannot be reached now; nothing was changed" : detail;
+  return field === undefined ? { code, message } : { code, message, field };
 }
 
 function toTidingsError(error: unknown): TidingsError {
   if (error instanceof TidingsError) return error;
-  const { statusCode = 500, code, message } = error as Error & { statusCode?: number; code?: string };
+  const { statusCode = 500, code = "", message } = error as Error & { statusCode?: number; code?: string };
   if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return new TidingsError("too_large", "the body is too large");
   if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE") {
     return new TidingsError("unsupported", "the body must be JSON: send Content-Type: application/json");
   }
-  if (statusCode === 404) return new TidingsError("not_found", "there is nothing here");
-  if (statusCode >= 400 && statusCode < 500) {
+  if (code.startsWith("FST_ERR_CTP_")) {
     return new TidingsError("invalid", `the body is malformed: ${message}`, { field: "body" });
   }
+  if (code === "FST_ERR_BAD_URL" || code === "FST_ERR_MAX_PARAM_LENGTH") {
+    return new TidingsError("invalid", "the URL is malformed or too long", { field: "url" });
+  }
+  if (statusCode >= 400 && statusCode < 500) return new TidingsError("not_found", "there is nothing here");
   return new TidingsError("internal", "something went wrong inside the server; its log says what", {
     cause: error,
   });
@@ -57,11 +73,21 @@ export function parse<T>(schema: z.ZodType<T>, value: unknown, what = "body"): T
   const issue = result.error.issues[0]!;
   const extra = issue.code === "unrecognized_keys" ? issue.keys[0] : undefined;
   const path = [...issue.path, ...(extra === undefined ? [] : [extra])].join(".") || what;
-  const rule = extra === undefined ? lowerFirst(issue.message) : "is not known here";
+  const rule =
+    extra !== undefined
+      ? "is not known here"
+      : path === what
+        ? "must be a JSON object"
+        : lowerFirst(issue.message);
   throw new TidingsError("invalid", `${path}: ${rule}`, { field: path });
 }
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
+
+/** A channel id or post id in a body. */
+export const idField: z.ZodType<string> = z
+  .string("must be text")
+  .refine(isId, 'must be 1 to 255 characters, without "/" and control characters, and not "." or ".."');
 
 /** `?limit=&after=` of a list. */
 export function listOptions(query: unknown): ListOptions {

@@ -1,12 +1,12 @@
 /** `tidings serve`, put together. */
 import { randomBytes } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import cookie from "@fastify/cookie";
 import proxyAddress from "@fastify/proxy-addr";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import { attachWebSocket, type NodeAdapterOptions } from "../adapters/node.ts";
 import { memoryBus } from "../buses/memory.ts";
 import { TidingsError } from "../errors.ts";
@@ -15,7 +15,7 @@ import type { Log } from "../logs/log.ts";
 import { memoryLog } from "../logs/memory.ts";
 import { routedLog } from "../logs/routed.ts";
 import { sqliteStore } from "../pages/sqlite.ts";
-import type { PageStore } from "../pages/store.ts";
+import type { PageStore, SecretStore } from "../pages/store.ts";
 import { createPagePublisher, type PagePublisher } from "../publishers/pages.ts";
 import { createPublisher, type Publisher } from "../publishers/publisher.ts";
 import { channelRoutes } from "./api/channels.ts";
@@ -24,6 +24,7 @@ import { pageRoutes } from "./api/pages.ts";
 import { postRoutes } from "./api/posts.ts";
 import { sessionRoutes } from "./api/session.ts";
 import { type Auth, createAuth } from "./auth.ts";
+import { trackConnections } from "./connections.ts";
 import { firstPage, type Greeting } from "./first-start.ts";
 import { sendError } from "./http.ts";
 import { createMetrics, healthRoutes } from "./observe.ts";
@@ -34,7 +35,7 @@ import { sendNotFound, siteRoutes } from "./site.ts";
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** Room for a channel id of 255 characters, percent-encoded. */
 const MAX_PARAM_LENGTH = 4_096;
-const CLOSE_MS = 10_000;
+const CLOSE_MS = 8_000;
 
 export interface RunningServer {
   /** Where it listens, without a slash at the end. */
@@ -51,48 +52,46 @@ export interface RunningServer {
  * Starts a whole live blog. Rejects with `settings` when it cannot listen or open its store as told.
  *
  * @example
- * const server = await startServer(await readSettings());
+ * const server = await startServer(await readSettings(), pino());
  * console.log(server.url);
  */
-export async function startServer(
-  settings: Settings,
-  logger: Logger = pino({ level: settings.logLevel }),
-): Promise<RunningServer> {
-  await mkdir(settings.data, { recursive: true, mode: 0o700 });
-  await mkdir(dirname(settings.store), { recursive: true });
-  const imageUrl = (id: string) => `${settings.publicUrl ?? ""}/images/${id}`;
-  const store = sqliteStore({ path: settings.store, render: { imageUrl } });
+export async function startServer(settings: Settings, logger: Logger): Promise<RunningServer> {
+  await makeFolders(settings);
+  const opened: (() => unknown)[] = [];
   try {
-    return await startOn(store, settings, imageUrl, logger);
+    return await startOn(settings, logger, opened);
   } catch (error) {
-    await store.close();
+    for (const close of opened.reverse()) await close();
     throw error;
   }
 }
 
+/** @param opened Gets what undoes each step, for a start that fails halfway. */
 async function startOn(
-  store: PageStore,
   settings: Settings,
-  imageUrl: (id: string) => string,
   logger: Logger,
+  opened: (() => unknown)[],
 ): Promise<RunningServer> {
+  const { publicUrl } = settings;
+  const imageUrl = (id: string) => `${publicUrl ?? ""}/images/${id}`;
   const onError = (err: unknown, context: object) => logger.warn({ err, ...context }, "went on without it");
+  const store = sqliteStore({ path: settings.store, render: { imageUrl } });
+  opened.push(() => store.close());
   const bus = memoryBus({ onError });
   const log = settings.log === "memory" ? routedLog({ pages: store, others: memoryLog() }) : store;
+  const secrets = await readSecrets(store, settings);
+  const { file: tokenFile, isNew } = await keepToken(secrets.token, settings, logger);
   const hub = createHub({
     log,
     bus,
-    origins:
-      settings.publicUrl === undefined
-        ? settings.origins
-        : [...settings.origins, new URL(settings.publicUrl).origin],
+    origins: publicUrl === undefined ? settings.origins : [...settings.origins, new URL(publicUrl).origin],
     maxConnectionsPerAddress: settings.maxConnectionsPerAddress,
     onError,
   });
-  const publisher = createPublisher({ log, bus });
-  const pages = createPagePublisher({ store, bus });
-  const secrets = await readSecrets(store, settings);
-  const auth = createAuth({ ...secrets, publicUrl: settings.publicUrl });
+  opened.push(() => hub.close({ drainMs: 0 }));
+  const publisher = createPublisher({ log, bus, onError });
+  const pages = createPagePublisher({ store, bus, onError });
+  const auth = createAuth({ ...secrets, publicUrl });
 
   const trusts = trusting(settings.trustProxy);
   let isClosing = false;
@@ -105,36 +104,35 @@ async function startOn(
     requestTimeout: 120_000,
     http: { headersTimeout: 15_000 },
     forceCloseConnections: "idle",
+    // `__proto__` is an id like any other; bodies are read by their own keys only.
+    onProtoPoisoning: "ignore",
+    onConstructorPoisoning: "ignore",
+    frameworkErrors: (error, request, reply) => {
+      sendError(error, request, reply);
+    },
   });
+  opened.push(() => app.close());
   app.setErrorHandler(sendError);
+  const connections = trackConnections(app);
   await app.register(cookie);
-  await addRoutes(app, {
-    settings,
-    store,
-    log,
-    hub,
-    publisher,
-    pages,
-    auth,
-    imageUrl,
-    isClosing: () => isClosing,
-  });
+  const parts = { settings, store, log, hub, publisher, pages, auth, imageUrl, isClosing: () => isClosing };
+  await addRoutes(app, parts);
   const detach = attachWebSocket(app.server, hub, addressing(trusts));
+  opened.push(detach);
+  const first = await firstPage(store, pages);
   await listen(app, settings);
 
   const { port } = app.server.address() as AddressInfo;
   const url = localUrl({ host: settings.host, port });
-  const { token, madeToken } = secrets;
-  if (madeToken) await writeFile(join(settings.data, "token"), `${token}\n`, { mode: 0o600 });
-  const first = await firstPage(store, pages);
-  logger.info({ url, store: settings.store }, "listening");
+  const { made: isFirst } = await store.secret("greeted", () => "yes");
 
   let closing: Promise<void> | undefined;
   async function close(): Promise<void> {
     isClosing = true;
     logger.info({ readers: hub.stats().readers }, "closing");
-    const late = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS).unref();
+    const late = setTimeout(connections.cutAll, CLOSE_MS).unref();
     const closed = app.close(); // stops listening at once, and waits for what was begun
+    connections.cutIdle();
     await hub.close({ drainMs: CLOSE_MS / 2 });
     detach();
     await closed;
@@ -143,15 +141,16 @@ async function startOn(
     logger.info("closed");
   }
 
-  const site = settings.publicUrl ?? url;
+  const site = publicUrl ?? url;
   return {
     url,
-    token,
+    token: secrets.token,
     hub,
     greeting: {
       readers: `${site}/live/${encodeURIComponent(first ?? "welcome")}/`,
       editor: `${site}/editor#code=${auth.mintCode()}`,
-      ...(madeToken && { token, tokenFile: join(settings.data, "token") }),
+      // Also when an earlier first start did not get this far.
+      ...((isNew || isFirst) && settings.token === undefined && { token: secrets.token, tokenFile }),
     },
     close: () => (closing ??= close()),
   };
@@ -179,7 +178,10 @@ async function addRoutes(app: FastifyInstance, parts: Parts): Promise<void> {
   imageDownload(app, store);
   await siteRoutes(app, store, settings);
   await app.register(async (api) => {
-    api.addHook("onRequest", async (request) => auth.check(request));
+    api.addHook("onRequest", async (request, reply) => {
+      reply.headers({ "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" });
+      auth.check(request);
+    });
     metrics.route(api);
     pageRoutes(api, store, pages);
     postRoutes(api, store, pages, { trustedHtml });
@@ -197,12 +199,51 @@ async function addRoutes(app: FastifyInstance, parts: Parts): Promise<void> {
 }
 
 /** The token and the key of sessions; made on the first start, kept in the store. */
-async function readSecrets(store: PageStore, settings: Settings) {
+async function readSecrets(store: SecretStore, { token }: Settings) {
   const random = () => randomBytes(24).toString("base64url");
   const { value: sessionSecret } = await store.secret("session", random);
-  if (settings.token !== undefined) return { sessionSecret, token: settings.token, madeToken: false };
-  const { value: token, made } = await store.secret("token", random);
-  return { sessionSecret, token, madeToken: made };
+  return { sessionSecret, token: token ?? (await store.secret("token", random)).value };
+}
+
+/** Puts a token that we made where commands of this machine find it. `isNew`: it was not there. */
+async function keepToken(
+  token: string,
+  settings: Settings,
+  logger: Logger,
+): Promise<{ file: string; isNew: boolean }> {
+  const file = join(settings.data, "token");
+  const kept = await readFile(file, "utf8").catch(() => "");
+  if (kept.trim() === token) return { file, isNew: false };
+  if (settings.token !== undefined) {
+    if (kept !== "") logger.warn({ file }, "holds another token than the one that was set");
+    return { file, isNew: false };
+  }
+  await writing(settings.data, async () => {
+    await writeFile(`${file}.new`, `${token}\n`, { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  });
+  return { file, isNew: true };
+}
+
+async function makeFolders({ data, store }: Settings): Promise<void> {
+  await writing(data, () => mkdir(data, { recursive: true, mode: 0o700 }));
+  await writing(dirname(store), () => mkdir(dirname(store), { recursive: true }));
+}
+
+/** A folder that cannot be written is a setting to change, and one line. */
+async function writing(folder: string, write: () => Promise<unknown>): Promise<void> {
+  try {
+    await write();
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new TidingsError(
+      "settings",
+      `the data folder ${folder} cannot be written (${why}): choose another with --data`,
+      {
+        cause,
+      },
+    );
+  }
 }
 
 /** Whether the sender `hop` proxies away may say who asked before it. */

@@ -1,5 +1,6 @@
 /** What readers and editors open in a browser: pages and their assets. */
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import compress from "@fastify/compress";
@@ -37,6 +38,12 @@ export async function siteRoutes(
   settings: SiteSettings,
 ): Promise<void> {
   const built = builtFolder();
+  // What readers see and nothing else: not when a hidden post was edited. A new version makes new HTML.
+  const maker = `${packageVersion(built)}\n${JSON.stringify(settings)}`;
+  const etagOf = ({ cursor, title }: Page): string => {
+    const hash = createHash("sha256").update(`${maker}\n${title}`).digest("base64url");
+    return `W/"${cursor}-${hash.slice(0, 12)}"`;
+  };
   await app.register(compress, { encodings: ["br", "gzip"], threshold: 1024 });
   await app.register(fastifyStatic, {
     root: join(built, "assets"),
@@ -69,14 +76,14 @@ export async function siteRoutes(
       return sendPage(reply.code(404), READER_POLICY, notFoundPage(settings));
     }
     // Old copies do no harm: the page goes on from the cursor that it was made at.
-    reply.header("Cache-Control", "public, max-age=0, s-maxage=1, stale-while-revalidate=30");
-    const etag = `W/"${page.cursor}-${page.modified}"`;
-    if (headers["if-none-match"] === etag) return reply.code(304).send();
+    reply.header("Cache-Control", "public, max-age=0, s-maxage=1, stale-while-revalidate=4");
+    if (headers["if-none-match"] === etagOf(page)) return reply.code(304).send();
     const view = await store.viewPage(params.channelId);
-    reply.header("ETag", `W/"${view.cursor}-${view.page.modified}"`);
+    reply.header("ETag", etagOf(view.page));
     return sendPage(reply, READER_POLICY, readerPage(view, settings));
   });
 
+  app.get("/editor/", (_request, reply) => reply.redirect("/editor", 301));
   app.get("/editor", (_request, reply) => {
     secure(reply, EDITOR_POLICY).header("Cache-Control", "no-cache");
     return reply.sendFile("index.html", join(built, "editor"), { cacheControl: false });
@@ -97,6 +104,10 @@ function secure(reply: FastifyReply, policy: string): FastifyReply {
     .header("Content-Security-Policy", policy)
     .header("X-Content-Type-Options", "nosniff")
     .header("Referrer-Policy", "strict-origin-when-cross-origin");
+}
+
+function packageVersion(built: string): string {
+  return (JSON.parse(readFileSync(join(built, "..", "package.json"), "utf8")) as { version: string }).version;
 }
 
 /** `dist/` of this package, whether this file runs from there or from `src/`. */

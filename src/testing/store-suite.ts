@@ -203,6 +203,14 @@ export function storeSuite({ describe, it }: Runner, { make, reopen }: StoreSuit
       );
     });
 
+    test("keeps what was written as it was written, whatever the characters", async (store) => {
+      await page(store);
+      const content = text("a\0b \u2028 💥 '\"\\");
+      const { value } = await store.createPost("finals", { content });
+      assert.deepEqual((await store.getPost("finals", value.id)).content, content);
+      assert.match((await store.viewPage("finals")).posts[0]!.content, /a\ufffdb/);
+    });
+
     test("a page made anew knows nothing of the old one, and deceives nobody who does", async (store) => {
       await page(store);
       await store.createPost("finals", { content: text("one") });

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { png } from "../support/png.ts";
@@ -201,6 +202,7 @@ describe("a malformed request", () => {
     ["POST", "/api/pages/ID/posts", { ...text("x"), show: "yes" }, "show"],
     ["POST", "/api/pages/ID/posts", { ...text("x"), id: "a/b" }, "id"],
     ["POST", "/api/pages/ID/posts", { ...text("x"), created: "now" }, "created"],
+    ["POST", "/api/pages/ID/posts", { ...text("x"), created: 8.64e15 }, "created"],
     ["POST", "/api/channels/mine/updates", { renders: 7 }, "renders"],
     ["POST", "/api/channels/mine/updates", { renders: { a: {} } }, "renders.a.show"],
     ["POST", "/api/channels/mine/updates", { renders: [{ show: true, content: "x" }] }, "renders.0.id"],
@@ -234,6 +236,16 @@ describe("a malformed request", () => {
     expect((await api("POST", "/api/pages", "title=x", form)).status).toBe(415);
   });
 
+  it("with a URL that is none is 400 in the same words", async () => {
+    const { status, json } = await api("GET", "/api/pages/%ff");
+    expect([status, json.error.code, json.error.field]).toEqual([400, "invalid", "url"]);
+  });
+
+  it("of a size that no login has is 413", async () => {
+    const answer = await request(server.url, "POST", "/api/session", { token: "x".repeat(5_000) });
+    expect(answer.status).toBe(413);
+  });
+
   it("for what is not there is 404", async () => {
     for (const path of [
       "/api/pages/none",
@@ -244,6 +256,8 @@ describe("a malformed request", () => {
       "/images/none",
       "/live/none/",
       "/nothing",
+      "/assets/%2e%2e/%2e%2e/package.json",
+      "/editor/none",
     ]) {
       expect([path, (await api("GET", path)).status]).toEqual([path, 404]);
     }
@@ -321,6 +335,19 @@ describe("channels of another CMS", () => {
     reader.terminate();
   });
 
+  it("take ids such as __proto__ as any other", async () => {
+    const start = (await api("GET", "/api/channels/proto")).json.cursor;
+    const body =
+      '{"renders":{"__proto__":{"show":true,"content":"x"},"constructor":{"show":true,"content":"y"}}}';
+    const json = { "content-type": "application/json" };
+    const { cursor } = (await api("POST", "/api/channels/proto/updates", body, json)).json;
+    expect(cursor).toMatch(/\.1$/);
+    const reader = new WebSocket(`${server.url.replace("http", "ws")}/ws/channel/proto/?cursor=${start}`);
+    const [frame] = await once(reader, "message");
+    expect(Object.keys(JSON.parse(String(frame)).renders)).toEqual(["__proto__", "constructor"]);
+    reader.terminate();
+  });
+
   it("that are stored pages are 409", async () => {
     const answer = await api("POST", `/api/channels/${id}/updates`, { removals: ["a"] });
     expect([answer.status, answer.json.error.code]).toEqual([409, "conflict"]);
@@ -394,6 +421,16 @@ describe("reader pages", () => {
     expect((await request(server.url, "GET", `/live/${id}/`)).text).toContain("Renamed");
   });
 
+  it("do not tell, by their ETag, that a hidden post was edited", async () => {
+    const { id: hidden } = await post("Hidden", { show: false });
+    const etag = async () => (await request(server.url, "GET", `/live/${id}/`)).headers.get("etag");
+    const before = await etag();
+    await api("PATCH", `/api/pages/${id}/posts/${hidden}`, text("Hidden, edited"));
+    expect(await etag()).toBe(before);
+    await api("PATCH", `/api/pages/${id}/posts/${hidden}`, { show: true });
+    expect(await etag()).not.toBe(before);
+  });
+
   it("are found without the slash, and by any id", async () => {
     const name = "é?#%";
     await api("POST", "/api/pages", { channelId: name, title: "Odd" });
@@ -402,6 +439,19 @@ describe("reader pages", () => {
     expect((await request(server.url, "GET", redirect.headers.get("location")!)).status).toBe(200);
     expect((await request(server.url, "GET", "/")).text).toContain(`/live/${encodeURIComponent(name)}/`);
   });
+});
+
+it("the editor is found with a slash, too", async () => {
+  const { status, headers } = await request(server.url, "GET", "/editor/");
+  expect([status, headers.get("location")]).toEqual([301, "/editor"]);
+});
+
+it("nothing under /api is kept by a cache", async () => {
+  const { headers } = await api("GET", "/api/pages");
+  expect([headers.get("cache-control"), headers.get("x-content-type-options")]).toEqual([
+    "no-store",
+    "nosniff",
+  ]);
 });
 
 describe("operators", () => {

@@ -2,9 +2,8 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { PageStore } from "../../pages/store.ts";
-import { isId } from "../../protocol.ts";
 import type { PagePublisher } from "../../publishers/pages.ts";
-import { idempotencyKey, listOptions, parse } from "../http.ts";
+import { idempotencyKey, idField, listOptions, parse } from "../http.ts";
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
 const PRINTABLE = /^[^\u0000-\u001f\u007f-\u009f]*$/;
@@ -15,10 +14,7 @@ const title = z
   .max(300, "must be at most 300 characters")
   .regex(PRINTABLE, "must not hold control characters")
   .refine((text) => text.isWellFormed(), "must be well-formed Unicode");
-const channelId = z
-  .string("must be text")
-  .refine(isId, 'must be 1 to 255 characters, without "/" and control characters, and not "." or ".."');
-const NewPage = z.strictObject({ channelId: channelId.optional(), title });
+const NewPage = z.strictObject({ channelId: idField.optional(), title });
 const PagePatch = z.strictObject({ title });
 
 export interface PageParams {

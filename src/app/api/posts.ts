@@ -6,21 +6,22 @@ import { parseBlocks } from "../../pages/blocks.ts";
 import type { Block } from "../../pages/model.ts";
 import type { PageStore } from "../../pages/store.ts";
 import { isImageId } from "../../pages/urls.ts";
-import { isId } from "../../protocol.ts";
 import type { PagePublisher } from "../../publishers/pages.ts";
-import { etagOf, idempotencyKey, ifMatch, listOptions, parse } from "../http.ts";
+import { etagOf, idempotencyKey, idField, ifMatch, listOptions, parse } from "../http.ts";
 import type { PageParams } from "./pages.ts";
 
 const show = z.boolean("must be true or false").optional();
 const content = z.unknown().optional();
+const YEAR_MS = 365 * 86_400_000;
 const NewPost = z.strictObject({
   content,
   show,
-  id: z
-    .string("must be text")
-    .refine(isId, 'must be 1 to 255 characters, without "/" and control characters, and not "." or ".."')
+  id: idField.optional(),
+  created: z
+    .int("must be a time in milliseconds since 1970")
+    .min(0, "must be a time in milliseconds since 1970")
+    .refine((time) => time <= Date.now() + YEAR_MS, "must not be later than a year from now")
     .optional(),
-  created: z.int("must be a time in milliseconds since 1970").min(0).max(8.64e15).optional(),
 });
 const PostPatch = z.strictObject({ content, show });
 

@@ -5,12 +5,10 @@ import type { Auth } from "../auth.ts";
 import { parse } from "../http.ts";
 
 const secret = z.string("must be text").min(1, "must not be empty").max(1000, "is too long");
-const Credentials = z.union([z.strictObject({ token: secret }), z.strictObject({ code: secret })], {
-  error: 'must be { "token": … } or { "code": … }',
-});
+const Credentials = z.union([z.strictObject({ token: secret }), z.strictObject({ code: secret })]);
 
 export function sessionRoutes(app: FastifyInstance, auth: Auth): void {
-  app.post("/api/session", async (request, reply) => {
+  app.post("/api/session", { bodyLimit: 4096 }, async (request, reply) => {
     auth.logIn(request, reply, parse<{ token?: string; code?: string }>(Credentials, request.body));
     return reply.code(204).send();
   });

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type ErrorCode, TidingsError } from "../../errors.ts";
+import { COMMAND } from "../command-name.ts";
 import type { Flags, FlagTypes } from "../flags.ts";
 import { localUrl, readSettings, settingFlags } from "../settings.ts";
 
@@ -113,7 +114,9 @@ export async function connectApi(flags: Flags): Promise<Api> {
 
   function unreachable(cause: unknown): TidingsError {
     const hint =
-      given === undefined ? "start it with: tidings serve, or name another with --url" : "is that its URL?";
+      given === undefined
+        ? `start it with: ${COMMAND} serve, or name another with --url`
+        : "is that its URL?";
     return new TidingsError("unavailable", `no server answers at ${base} (${reason(cause)}): ${hint}`, {
       cause,
     });

@@ -3,6 +3,7 @@ import { createInterface } from "node:readline/promises";
 import { TidingsError } from "../../errors.ts";
 import type { Page } from "../../pages/model.ts";
 import type { Part } from "../../pages/store.ts";
+import { COMMAND } from "../command-name.ts";
 import { type FlagTypes, parseCommandLine } from "../flags.ts";
 import { API_FLAGS, type Api, connectApi } from "./api.ts";
 
@@ -24,7 +25,7 @@ export async function run(args: readonly string[]): Promise<void> {
     );
   }
   if (channelId === undefined) {
-    throw new TidingsError("settings", `say which page: tidings pages ${action} <channel id>`);
+    throw new TidingsError("settings", `say which page: ${COMMAND} pages ${action} <channel id>`);
   }
   const api = await connectApi(flags);
   if (action === "create") await create(api, channelId, words.join(" ") || channelId, flags.json === true);
@@ -67,7 +68,7 @@ async function remove(api: Api, channelId: string, sure: boolean): Promise<void>
 }
 
 function table(api: Api, pages: readonly Page[]): string {
-  if (pages.length === 0) return "No pages yet. Make one with: tidings pages create <channel id> [title]";
+  if (pages.length === 0) return `No pages yet. Make one with: ${COMMAND} pages create <channel id> [title]`;
   const rows = [
     ["CHANNEL ID", "TITLE", "POSTS", "LINK"],
     ...pages.map(({ channelId, title, posts }) => [

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { text as readAll } from "node:stream/consumers";
 import { TidingsError } from "../../errors.ts";
 import type { Image, Post } from "../../pages/model.ts";
+import { COMMAND } from "../command-name.ts";
 import { didYouMean, type FlagTypes, parseCommandLine } from "../flags.ts";
 import { API_FLAGS, type Api, connectApi } from "./api.ts";
 import { listPages } from "./pages.ts";
@@ -13,7 +14,7 @@ const FLAGS: FlagTypes = { html: "boolean", image: "string", alt: "string", hidd
 export async function run(args: readonly string[]): Promise<void> {
   const { flags, positionals } = parseCommandLine(args, FLAGS);
   const [channelId, ...words] = positionals;
-  if (channelId === undefined) throw usage("say which page: tidings post <channel id> [text]");
+  if (channelId === undefined) throw usage(`say which page: ${COMMAND} post <channel id> [text]`);
   if (flags.alt !== undefined && flags.image === undefined)
     throw usage("--alt describes a picture: it needs --image");
 
@@ -59,7 +60,7 @@ async function noPage(api: Api, channelId: string): Promise<TidingsError> {
   const more = ids.length > 5 ? ` and ${ids.length - 5} more` : "";
   return new TidingsError(
     "not_found",
-    `there is no page ${channelId} (${some}${more})${didYouMean(channelId, ids)} Make it with: tidings pages create ${channelId}`,
+    `there is no page ${channelId} (${some}${more})${didYouMean(channelId, ids)}; make it with: ${COMMAND} pages create ${channelId}`,
   );
 }
 

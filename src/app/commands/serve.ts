@@ -1,4 +1,5 @@
 /** `tidings serve`: a whole live blog. */
+import { pino } from "pino";
 import { TidingsError } from "../../errors.ts";
 import { parseCommandLine } from "../flags.ts";
 import { readSettings, settingFlags } from "../settings.ts";
@@ -17,20 +18,31 @@ export async function run(args: readonly string[]): Promise<void> {
   if (settings.publisher !== undefined) warn("a publisher of one's own is not used in this version yet");
   const { startServer } = await import("../server.ts");
   const { banner } = await import("../first-start.ts");
-  const starting = startServer(settings);
-  closeOnSignals(async () => (await starting).close());
-  const { greeting } = await starting;
+  const signals = hearSignals();
+  // Through the stream, not past it: Pino's own writer can wait for ever for a pipe that nobody reads.
+  const server = await startServer(settings, pino({ level: settings.logLevel }, process.stdout));
+  signals.close = server.close;
+  const { greeting } = server;
   // On later starts whoever reads the log must not find a way in there.
   console.log(banner(greeting, process.stdout.isTTY || greeting.token !== undefined));
 }
 
-function closeOnSignals(close: () => Promise<void>): void {
+/** Whatever hangs, the process ends by then. */
+const MUST_END_MS = 9_500;
+
+/**
+ * Ends kindly on the first signal, at once on the second, and at once before there is something to close. What
+ * was acknowledged is on disk either way.
+ */
+function hearSignals(): { close?: () => Promise<void> } {
+  const signals: { close?: () => Promise<void> } = {};
   let isClosing = false;
   const onSignal = (): void => {
-    if (isClosing) process.exit(1);
+    if (isClosing || signals.close === undefined) process.exit(isClosing ? 1 : 0);
     isClosing = true;
-    close().then(
-      () => process.exit(),
+    setTimeout(() => process.exit(1), MUST_END_MS).unref();
+    signals.close().then(
+      () => process.exit(0),
       (error: unknown) => {
         console.error(error);
         process.exit(1);
@@ -38,4 +50,5 @@ function closeOnSignals(close: () => Promise<void>): void {
     );
   };
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  return signals;
 }

@@ -111,7 +111,7 @@ test("where no server listens, it says which URL was tried", async () => {
   });
   expect(status).toBe(1);
   expect(stderr).toBe(
-    `tidings: no server answers at ${base} (ECONNREFUSED): start it with: tidings serve, or name another with --url\n`,
+    `tidings: no server answers at ${base} (ECONNREFUSED): start it with: npm run tidings -- serve, or name another with --url\n`,
   );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 });

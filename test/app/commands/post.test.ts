@@ -79,7 +79,7 @@ describe("what it says when that fails", () => {
       status: 1,
       stdout: "",
       stderr:
-        "tidings: there is no page welcom (there is welcome); did you mean welcome? Make it with: tidings pages create welcom\n",
+        "tidings: there is no page welcom (there is welcome); did you mean welcome?; make it with: npm run tidings -- pages create welcom\n",
     });
   });
 

@@ -1,4 +1,6 @@
-import { stat } from "node:fs/promises";
+import { once } from "node:events";
+import { readFile, rm, stat } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { runCli } from "../../support/cli.ts";
@@ -41,4 +43,62 @@ test("a taken port is one line and exit code 2", async () => {
   const { status, stderr } = await runCli(args, { cwd: served.cwd });
   expect(status).toBe(2);
   expect(stderr).toMatch(new RegExp(`^tidings: port ${port} is taken on 127\\.0\\.0\\.1.*\\n$`, "m"));
+});
+
+test("a port that was taken on the first start costs nobody the token", async () => {
+  served = await serve();
+  const { port } = new URL(served.url);
+  const data = join(served.cwd, "other");
+  const args = ["serve", "--host", "127.0.0.1", "--port", port, "--data", data];
+  expect((await runCli(args, { cwd: served.cwd })).status).toBe(2);
+  await served.stop();
+  served = await serve({ TIDINGS_DATA: data });
+  const [, token] = /Token +(\S+)/.exec(served.output())!;
+  expect((await readFile(join(data, "token"), "utf8")).trim()).toBe(token);
+  const answer = await fetch(`${served.url}/api/pages`, { headers: { authorization: `Bearer ${token}` } });
+  expect(answer.status).toBe(200);
+});
+
+test("a token file that was lost is written again", async () => {
+  served = await serve();
+  const file = join(served.cwd, "data", "token");
+  const token = await readFile(file, "utf8");
+  served.child.kill("SIGKILL");
+  await once(served.child, "close");
+  await rm(file);
+  const again = await serve({ TIDINGS_DATA: join(served.cwd, "data") });
+  expect(await readFile(file, "utf8")).toBe(token);
+  expect(again.output()).toContain(token.trim());
+  await again.stop();
+});
+
+test("a data folder that cannot be written is one line and exit code 2", async () => {
+  const { status, stderr } = await runCli(["serve", "--data", "/dev/null"]);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/^tidings: the data folder \/dev\/null cannot be written .*--data\n$/);
+});
+
+test("SIGTERM ends it soon though a stranger keeps a connection that asks for nothing", async () => {
+  served = await serve();
+  const { hostname, port } = new URL(served.url);
+  const idle = connect(Number(port), hostname);
+  await once(idle, "connect");
+  await fetch(`${served.url}/healthz`).then((answer) => answer.text());
+  const started = Date.now();
+  const { stop } = served;
+  served = undefined;
+  expect(await stop()).toBe(0);
+  expect(Date.now() - started).toBeLessThan(5_000);
+});
+
+test("goes on serving, and ends on SIGTERM, when nobody reads its log any more", async () => {
+  served = await serve();
+  served.child.stdout!.destroy();
+  served.child.stderr!.destroy();
+  const call = () =>
+    fetch(`${served!.url}/api/pages`, { headers: { authorization: "Bearer wrong-wrong-wrong-wrong" } });
+  for (let n = 0; n < 50; n++) expect((await call()).status).toBe(401); // a line of the log each
+  served.child.kill("SIGTERM");
+  const [code] = await once(served.child, "exit");
+  expect(code).toBe(0);
 });
