@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type CursorParts, parseCursor } from "../protocol.ts";
+import { type Cursor, type CursorParts, formatCursor, parseCursor } from "../protocol.ts";
 
 /** How many epochs of a page are remembered. */
 export const EPOCHS_KEPT = 64;
@@ -15,6 +15,11 @@ export interface History {
   readonly seq: number;
   /** Cursors below it are answered with `reset`: what they would need has been purged. */
   readonly floor: number;
+}
+
+/** The newest cursor. */
+export function headOf({ epochs, seq }: Pick<History, "epochs" | "seq">): Cursor {
+  return formatCursor(epochs.at(-1)![0], seq);
 }
 
 /** A new epoch's name: 12 characters, 72 random bits. */

@@ -1,8 +1,7 @@
 /** One SQLite file of one process: opened safely, and committed so that what is acknowledged is on disk. */
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { TidingsError } from "../errors.ts";
-
-export type Row = Record<string, unknown>;
+import type { Row } from "./rows.ts";
 
 export interface Statement {
   all(...values: SQLInputValue[]): Row[];

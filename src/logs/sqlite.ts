@@ -1,9 +1,19 @@
 import { TidingsError } from "../errors.ts";
-import { type Announcement, type Cursor, type Draft, formatCursor } from "../protocol.ts";
-import { beginEpoch, type EpochStart, type History, newEpoch, resolveCursor } from "./history.ts";
+import type { Announcement, Cursor, Draft } from "../protocol.ts";
+import { beginEpoch, type History, headOf, newEpoch, resolveCursor } from "./history.ts";
 import type { AppendOptions, Log, Since } from "./log.ts";
 import { answerSince, applyDraft, fingerprint, type Register, toUpdate } from "./registers.ts";
-import { type Row, type SqliteDatabase, withSqlite } from "./sqlite-database.ts";
+import {
+  type Channel,
+  KEYS_KEPT_MS,
+  keepPurged,
+  type OnceRequest,
+  type Row,
+  TOMBSTONES_KEPT_MS,
+  toChannel,
+  toRegister,
+} from "./rows.ts";
+import { type SqliteDatabase, withSqlite } from "./sqlite-database.ts";
 
 const SCHEMA = [
   `
@@ -43,28 +53,6 @@ const SCHEMA = [
   CREATE INDEX requests_by_age ON requests (made);
   `,
 ];
-
-const DAY = 86_400_000;
-/** How long tombstones are kept: a reader away for longer resets. */
-const TOMBSTONES_KEPT = 30 * DAY;
-const KEYS_KEPT = 2 * DAY;
-
-/** A channel's row. `id` is the key in the database, not the channel id. */
-export interface Channel extends History {
-  readonly id: number;
-  readonly lastAt: number;
-  readonly run: string;
-}
-
-/** What is to be done once per idempotency key; without a key it is done each time. */
-export interface OnceRequest {
-  /** Its keys go when the channel is forgotten. */
-  readonly channel: string;
-  readonly action: string;
-  readonly key: string | undefined;
-  /** What tells this request from another; asked for only when there is a key. */
-  readonly body: () => unknown;
-}
 
 /**
  * The log's work inside a transaction of its database, for those who keep more in it (the page store). All of
@@ -148,8 +136,7 @@ export function sqliteRegisters(db: SqliteDatabase, where: string): SqliteRegist
   }
 
   function head(name: string): Cursor {
-    const { epochs, seq } = find(name) ?? nothing;
-    return formatCursor(epochs.at(-1)![0], seq);
+    return headOf(find(name) ?? nothing);
   }
 
   function register(channel: Channel, id: string): Register | undefined {
@@ -185,7 +172,7 @@ export function sqliteRegisters(db: SqliteDatabase, where: string): SqliteRegist
       for (const { id, at, show, content, version, removed } of changed) {
         sql.put.run(channel.id, id, at, seq, Number(show), content, version, Number(removed), now);
       }
-      return { ...toUpdate(changed), cursor: formatCursor(epochs.at(-1)![0], seq) };
+      return { ...toUpdate(changed), cursor: headOf({ epochs, seq }) };
     },
 
     since(name, cursor) {
@@ -215,9 +202,9 @@ export function sqliteRegisters(db: SqliteDatabase, where: string): SqliteRegist
     },
 
     purge(now) {
-      sql.raiseFloors.run(now - TOMBSTONES_KEPT);
-      sql.dropTombstones.run(now - TOMBSTONES_KEPT);
-      sql.dropRequests.run(now - KEYS_KEPT);
+      sql.raiseFloors.run(now - TOMBSTONES_KEPT_MS);
+      sql.dropTombstones.run(now - TOMBSTONES_KEPT_MS);
+      sql.dropRequests.run(now - KEYS_KEPT_MS);
     },
   };
 }
@@ -256,16 +243,6 @@ export function sqliteLogMethods(
   };
 }
 
-/** Drops what is past its time, now and every six hours. Returns what ends it. */
-export function keepPurged(db: SqliteDatabase, registers: SqliteRegisters): () => void {
-  const purge = () => {
-    db.write(() => registers.purge(Date.now())).catch(() => {}); // the next change reports what is wrong
-  };
-  purge();
-  const timer = setInterval(purge, DAY / 4).unref();
-  return () => clearInterval(timer);
-}
-
 /**
  * A log in an SQLite file: it survives its process. One process a file.
  *
@@ -277,7 +254,7 @@ export function sqliteLog({ path }: { readonly path: string }): Log {
   const where = "sqlite log";
   return withSqlite(path, where, (db) => {
     const registers = sqliteRegisters(db, where);
-    const endPurge = keepPurged(db, registers);
+    const endPurge = keepPurged((now) => db.write(() => registers.purge(now)));
     return {
       ...sqliteLogMethods(db, registers),
       async close() {
@@ -286,29 +263,6 @@ export function sqliteLog({ path }: { readonly path: string }): Log {
       },
     };
   });
-}
-
-function toChannel(row: Row): Channel {
-  return {
-    id: row.id as number,
-    run: row.run as string,
-    epochs: JSON.parse(row.epochs as string) as EpochStart[],
-    seq: row.seq as number,
-    lastAt: row.last_at as number,
-    floor: row.floor as number,
-  };
-}
-
-function toRegister(row: Row): Register {
-  return {
-    id: row.id as string,
-    at: row.at as number,
-    seq: row.seq as number,
-    show: row.show === 1,
-    content: row.content as string,
-    version: row.version as number | null,
-    removed: row.removed === 1,
-  };
 }
 
 function* registers(rows: Iterable<Row>): Generator<Register> {

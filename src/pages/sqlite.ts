@@ -2,14 +2,9 @@ import { createHash, randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { TidingsError } from "../errors.ts";
 import { newEpoch } from "../logs/history.ts";
-import {
-  type Channel,
-  keepPurged,
-  type OnceRequest,
-  sqliteLogMethods,
-  sqliteRegisters,
-} from "../logs/sqlite.ts";
-import { type Row, type SqliteDatabase, withSqlite } from "../logs/sqlite-database.ts";
+import { type Channel, keepPurged, type OnceRequest, type Row } from "../logs/rows.ts";
+import { sqliteLogMethods, sqliteRegisters } from "../logs/sqlite.ts";
+import { type SqliteDatabase, withSqlite } from "../logs/sqlite-database.ts";
 import { type Announcement, checkId, draftUpdate } from "../protocol.ts";
 import type { Block, Image, Page, Post } from "./model.ts";
 import { type RenderOptions, renderPost } from "./render.ts";
@@ -70,7 +65,7 @@ export function sqliteStore({ path, render = {} }: SqliteStoreOptions): PageStor
 function storeIn(db: SqliteDatabase, render: RenderOptions): PageStore {
   const registers = sqliteRegisters(db, WHERE);
   db.migrate("pages", SCHEMA);
-  const endPurge = keepPurged(db, registers);
+  const endPurge = keepPurged((now) => db.write(() => registers.purge(now)));
   const sql = {
     page: db.prepare("SELECT * FROM pages WHERE name = ?"),
     hasPage: db.prepare("SELECT 1 FROM pages WHERE name = ?"),

@@ -1,0 +1,225 @@
+/** Connections to PostgreSQL, of the caller's pool or of one of our own: each used for a limited time, never left hanging. */
+import { createHash } from "node:crypto";
+import { TidingsError } from "./errors.ts";
+
+export type PostgresRow = Record<string, unknown>;
+
+/** What is used of a pool of `pg`. */
+export interface PostgresPool {
+  connect(): Promise<PostgresClient>;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  removeListener(event: "error", listener: (error: Error) => void): unknown;
+  end(): Promise<void>;
+}
+
+/** What is used of a connection out of it. */
+export interface PostgresClient {
+  query(query: {
+    text: string;
+    values?: unknown[];
+    name?: string;
+  }): Promise<{ readonly rows: PostgresRow[] }>;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  on(event: "end", listener: () => void): unknown;
+  on(event: "notification", listener: (notification: PostgresNotification) => void): unknown;
+  /** `true`: it is closed instead of used again. */
+  release(destroy?: boolean): void;
+}
+
+export interface PostgresNotification {
+  readonly channel: string;
+  readonly payload?: string | undefined;
+}
+
+/** Where PostgreSQL is: a URL, for which a pool is opened, or a pool that is the caller's to close. */
+export type PostgresAddress =
+  | { readonly url: string; readonly pool?: undefined }
+  | { readonly pool: PostgresPool; readonly url?: undefined };
+
+/** Runs one statement and answers with its rows. Its text must be one of few: it is prepared, once per connection. */
+export type Query = (text: string, ...values: unknown[]) => Promise<PostgresRow[]>;
+
+export interface Connections {
+  /**
+   * Runs `work` on a connection that nobody else has, within `ms` from now. Rejects with what `work` throws, with
+   * `unavailable` when the server fails or is late, with `closed` after `close()`.
+   */
+  use<T>(ms: number, work: (query: Query) => Promise<T>): Promise<T>;
+  /** A connection to keep for long: whoever asks releases it, and hears its errors. */
+  connect(ms: number): Promise<PostgresClient>;
+  /** Lets work that has begun end, for two seconds, then cuts it off. */
+  close(): Promise<void>;
+}
+
+export interface ConnectionsOptions {
+  /** For messages: `"postgres store"`. */
+  readonly where: string;
+  /** Connections at most, of a pool of our own. */
+  readonly max: number;
+  /** Told when a connection that nobody uses is lost. */
+  readonly onError: (error: unknown, context: { stage: string }) => void;
+}
+
+const CONNECT_WITHIN_MS = 5_000;
+const CLOSE_WITHIN_MS = 2_000;
+
+/** Rejects with `settings` when the URL is none, or when there is one and `pg` is not installed. */
+export async function openConnections(
+  { url, pool: given }: PostgresAddress,
+  { where, max, onError }: ConnectionsOptions,
+): Promise<Connections> {
+  const pool = given ?? (await createPool(url, max, where));
+  const cutting = new AbortController();
+  const running = new Set<Promise<unknown>>();
+  const heard = new WeakSet<PostgresClient>();
+  let isClosed = false;
+
+  // An idle connection's end reaches nobody else, and an event without a listener would end the process.
+  const idleLost = (error: Error) => onError(failed(error), { stage: "connection" });
+  pool.on("error", idleLost);
+
+  /** What the server or the library says becomes ours. It quotes no URL, and so no password. */
+  function failed(cause: unknown): TidingsError {
+    if (cause instanceof TidingsError) return cause;
+    const { message, code } = cause as { message?: string; code?: string };
+    if (code === NOT_TEXT) return new TidingsError("invalid", "text must not hold U+0000", { where, cause });
+    return new TidingsError("unavailable", `the database failed: ${message || code}`, { where, cause });
+  }
+
+  /** `promise`, or a rejection when it takes longer or all is closed. */
+  function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new Error("it did not answer in time"));
+      const cut = () => reject(new TidingsError("closed", "it was closed before it was done", { where }));
+      const timer = setTimeout(late, ms);
+      cutting.signal.addEventListener("abort", cut);
+      promise.then(resolve, reject).finally(() => {
+        clearTimeout(timer);
+        cutting.signal.removeEventListener("abort", cut);
+      });
+    });
+  }
+
+  async function connect(ms: number): Promise<PostgresClient> {
+    const connecting = (async () => pool.connect())();
+    try {
+      const client = await within(ms, connecting);
+      // While it is in use the pool does not hear its errors; its queries reject, too.
+      if (!heard.has(client)) client.on("error", () => {});
+      heard.add(client);
+      return client;
+    } catch (error) {
+      connecting.then(
+        (late) => late.release(),
+        () => {},
+      );
+      throw failed(error);
+    }
+  }
+
+  async function use<T>(ms: number, work: (query: Query) => Promise<T>): Promise<T> {
+    const end = performance.now() + ms;
+    const client = await connect(ms);
+    let isSound = true;
+    let isDone = false;
+    const query: Query = async (text, ...values) => {
+      try {
+        const { rows } = await client.query(
+          values.length > 0 ? { name: nameOf(text), text, values } : { text },
+        );
+        return rows;
+      } catch (error) {
+        isSound &&= isAnswer(error);
+        throw failed(error);
+      }
+    };
+    const working = work(query).finally(() => {
+      isDone = true;
+    });
+    try {
+      return await within(end - performance.now(), working);
+    } catch (error) {
+      throw isDone ? error : failed(error);
+    } finally {
+      client.release(!isSound || !isDone);
+    }
+  }
+
+  return {
+    async use(ms, work) {
+      if (isClosed) throw new TidingsError("closed", "it has been closed", { where });
+      const done = use(ms, work);
+      running.add(done);
+      try {
+        return await done;
+      } finally {
+        running.delete(done);
+      }
+    },
+
+    async connect(ms) {
+      if (isClosed) throw new TidingsError("closed", "it has been closed", { where });
+      return connect(ms);
+    },
+
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      await within(CLOSE_WITHIN_MS, Promise.allSettled(running)).catch(() => {});
+      cutting.abort();
+      if (given) pool.removeListener("error", idleLost);
+      // A connection that is just being made would hold it up for as long as that may take.
+      else
+        await Promise.race([
+          pool.end(),
+          new Promise((resolve) => setTimeout(resolve, CLOSE_WITHIN_MS).unref()),
+        ]);
+    },
+  };
+}
+
+async function createPool(url: string, max: number, where: string): Promise<PostgresPool> {
+  const { default: pg } = await import("pg").catch((cause: unknown) => {
+    throw new TidingsError("settings", "a PostgreSQL URL needs the package pg: npm install pg", {
+      where,
+      cause,
+    });
+  });
+  if (!/^postgres(ql)?:$/.test(URL.parse(url)?.protocol ?? "")) {
+    throw new TidingsError("settings", "the URL must be postgres://…", { where });
+  }
+  return new pg.Pool({
+    connectionString: url,
+    max,
+    fallback_application_name: "tidings",
+    connectionTimeoutMillis: CONNECT_WITHIN_MS,
+    keepAlive: true,
+    onConnect: refuseStandby,
+  });
+}
+
+/** What a standby answers may be old, and a cursor from it would be a lie. */
+async function refuseStandby(client: Pick<PostgresClient, "query">): Promise<void> {
+  const { rows } = await client.query({ text: "SELECT pg_is_in_recovery() AS standby" });
+  if (rows[0]?.standby) throw new Error("the server is a standby; only a primary will do");
+}
+
+/** Whether the server answered with an error, as opposed to a connection that failed. */
+function isAnswer(error: unknown): boolean {
+  return typeof (error as { severity?: unknown }).severity === "string";
+}
+
+/** SQLSTATE `character_not_in_repertoire`: U+0000 in a text. */
+const NOT_TEXT = "22021";
+
+const names = new Map<string, string>();
+
+/** Statements are prepared under names that depend on their text alone. */
+function nameOf(text: string): string {
+  let name = names.get(text);
+  if (name === undefined) {
+    name = `tidings_${createHash("sha256").update(text).digest("hex").slice(0, 32)}`;
+    names.set(text, name);
+  }
+  return name;
+}
