@@ -6,7 +6,6 @@ import { TidingsError } from "./errors.ts";
 
 /** A client of `redis` (node-redis) or `ioredis`, for one server or for a cluster. */
 export interface RedisClient {
-  on(event: string, listener: (...args: never[]) => void): unknown;
   duplicate: (...args: never[]) => object;
 }
 
@@ -59,7 +58,10 @@ export async function redisLibrary({ url, client }: RedisAddress, where: string)
 
 async function createClient(url: string, where: string): Promise<object> {
   const library = await import("redis").catch((cause: unknown) => {
-    throw new TidingsError("settings", "a Redis URL needs the package redis: npm install redis", { where, cause });
+    throw new TidingsError("settings", "a Redis URL needs the package redis: npm install redis", {
+      where,
+      cause,
+    });
   });
   try {
     return library.createClient({ url });
@@ -123,16 +125,16 @@ function nodeRedis(client: NodeRedis): RedisLibrary {
       : client.duplicate({ ...onceOnly, socket: { ...client.options?.socket, reconnectStrategy: false } });
     const lost = once(onLost);
     for (const event of ["error", "node-error", "sharded-channel-moved-error"]) opened.on(event, lost);
-    for (const event of ["end", "node-disconnect"]) opened.on(event, () => lost(new Error(ENDED)));
+    opened.on("end", () => lost(new Error(ENDED)));
     return opened;
   }
 
-  const sendTo = (to: NodeRedis, key: string, args: readonly string[]) =>
+  const sendTo = (to: NodeRedis, key: string | undefined, args: readonly string[]) =>
     isCluster ? to.sendCommand(key, false, args) : to.sendCommand(args);
 
   const connection = (opened: NodeRedis): RedisConnection => ({
     ready: opened.connect(),
-    ping: () => sendTo(opened, "", ["PING"]),
+    ping: () => sendTo(opened, undefined, ["PING"]),
     destroy: () => opened.destroy(),
   });
 
@@ -150,10 +152,15 @@ function nodeRedis(client: NodeRedis): RedisLibrary {
     openSubscriptions(sharded, onMessage, onLost) {
       const opened = open(onLost);
       const hear = (text: string, channel: string) => onMessage(channel, text);
+      // A cluster's client ends a node's connection with its last channel, and under a channel that was just coming.
+      const sSubscribe = (channel: string) =>
+        opened.sSubscribe(channel, hear).catch((error) => {
+          if (!isCluster) throw error;
+          return opened.sSubscribe(channel, hear);
+        });
       return {
         ...connection(opened),
-        subscribe: (channel) =>
-          sharded ? opened.sSubscribe(channel, hear) : opened.subscribe(channel, hear),
+        subscribe: (channel) => (sharded ? sSubscribe(channel) : opened.subscribe(channel, hear)),
         unsubscribe: (channel) => (sharded ? opened.sUnsubscribe(channel) : opened.unsubscribe(channel)),
       };
     },
@@ -186,7 +193,11 @@ function ioredis(client: Ioredis): RedisLibrary {
 
   function open(onLost: OnLost): Ioredis {
     const opened = isCluster
-      ? client.duplicate([], { lazyConnect: true, clusterRetryStrategy: () => null, shardedSubscribers: true })
+      ? client.duplicate([], {
+          lazyConnect: true,
+          clusterRetryStrategy: () => null,
+          shardedSubscribers: true,
+        })
       : client.duplicate({ lazyConnect: true, retryStrategy: () => null, autoResubscribe: false });
     const lost = once(onLost);
     for (const event of ["error", "node error"]) opened.on(event, lost);
