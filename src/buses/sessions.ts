@@ -65,7 +65,6 @@ export function sessionBus({ where, open, onError = console.error }: SessionBusO
   const firstAttempt = Promise.withResolvers<void>();
   let onTheWay = { bytes: 0, drained: () => {}, full: false };
 
-  const closed = () => new TidingsError("closed", "the bus is closed", { where });
   const report = (error: unknown, stage: string) => {
     if (!closing.signal.aborted) onError(error, { stage });
   };
@@ -74,38 +73,30 @@ export function sessionBus({ where, open, onError = console.error }: SessionBusO
 
   async function keepOpen(): Promise<void> {
     for (let attempt = 0; !closing.signal.aborted; attempt++) {
-      try {
-        const reason = await useOne(() => {
-          attempt = 0;
-        });
-        throw reason;
-      } catch (reason) {
-        if (closing.signal.aborted) return;
-        firstAttempt.resolve();
-        if (reason instanceof TidingsError && reason.code === "settings") {
-          closing.abort();
-          opened.promise.catch(() => {});
-          opened.reject(reason);
-          return onError(reason, { stage: "connect" });
-        }
-        if (status === "up") report(unavailable(reason), "connect");
-        tell("down");
-      }
+      const reason = await useOne(() => {
+        attempt = 0;
+      }).catch((error: unknown) => error);
+      if (closing.signal.aborted) return;
+      const isFinal = reason instanceof TidingsError && reason.code === "settings";
+      if (status === "up") report(isFinal ? reason : unavailable(reason), "connect");
+      tell("down");
+      if (isFinal) return end(reason);
+      firstAttempt.resolve();
       await pause(backoff(attempt), closing.signal);
     }
   }
 
   /** Opens a session and uses it for as long as it lasts; gives back why it ended. */
   async function useOne(isUp: () => void): Promise<unknown> {
-    const end = Promise.withResolvers<unknown>();
-    const opening = open({ heard, ended: end.resolve, failed: report });
+    const ended = Promise.withResolvers<unknown>();
+    const opening = open({ heard, ended: ended.resolve, failed: report });
     const session = await within(OPEN_WITHIN_MS, opening);
     if (session === undefined || closing.signal.aborted) {
-      void opening.then((late) => late.close()).catch(() => {});
+      opening.then((late) => late.close()).catch(() => {});
       return new Error("no answer");
     }
-    live = { session, listening: new Map(), waiting: new Set() };
-    const mine = live;
+    const mine: Live = { session, listening: new Map(), waiting: new Set() };
+    live = mine;
     opened.resolve(mine);
     firstAttempt.resolve();
     void Promise.allSettled([...channels.keys()].map((channel) => listen(mine, channel))).then((results) => {
@@ -114,9 +105,9 @@ export function sessionBus({ where, open, onError = console.error }: SessionBusO
       isUp();
       tell("up");
     });
-    const reason = await end.promise;
-    letGo();
-    void session.close().catch(() => {});
+    const reason = await ended.promise;
+    if (live === mine) letGo();
+    session.close().catch(() => {});
     return reason;
   }
 
@@ -125,7 +116,15 @@ export function sessionBus({ where, open, onError = console.error }: SessionBusO
     live = undefined;
     opened = Promise.withResolvers();
     onTheWay = { bytes: 0, drained: () => {}, full: false };
-    for (const giveUp of waiting ?? []) giveUp(closed());
+    for (const giveUp of waiting ?? []) giveUp(new Error("the connection ended"));
+  }
+
+  /** Whoever waits for a session waits no longer. */
+  function end(reason: unknown): void {
+    closing.abort(reason);
+    firstAttempt.resolve();
+    opened.promise.catch(() => {});
+    opened.reject(reason);
   }
 
   function unavailable(cause: unknown): TidingsError {
@@ -149,7 +148,8 @@ export function sessionBus({ where, open, onError = console.error }: SessionBusO
       announcement = decodeAnnouncement(text);
     } catch (cause) {
       const detail = `what came for channel ${JSON.stringify(channel)} is no announcement`;
-      return report(new TidingsError("invalid", detail, { where, cause }), "message");
+      report(new TidingsError("invalid", detail, { where, cause }), "message");
+      return;
     }
     for (const listener of listeners) {
       try {
@@ -236,12 +236,12 @@ export function sessionBus({ where, open, onError = console.error }: SessionBusO
     },
 
     async subscribe(channel, listener) {
-      if (closing.signal.aborted) throw closed();
+      closing.signal.throwIfAborted();
       // A wrapper of its own, so that one function subscribed twice is two subscriptions.
       const own: Listener = (announcement) => listener(announcement);
       const listeners = channels.get(channel) ?? new Set();
       channels.set(channel, listeners.add(own));
-      const end = async () => {
+      const unsubscribe = async () => {
         if (!listeners.delete(own) || listeners.size > 0 || channels.get(channel) !== listeners) return;
         channels.delete(channel);
         await unlisten(channel);
@@ -249,10 +249,10 @@ export function sessionBus({ where, open, onError = console.error }: SessionBusO
       try {
         await listenWhenOpen(channel);
       } catch (error) {
-        await end();
+        await unsubscribe();
         throw error;
       }
-      return end;
+      return unsubscribe;
     },
 
     onStatus(listener) {
@@ -265,17 +265,19 @@ export function sessionBus({ where, open, onError = console.error }: SessionBusO
       if (closing.signal.aborted) return;
       const way = onTheWay;
       if (way.bytes > 0) {
-        await within(CLOSE_WITHIN_MS, new Promise<void>((resolve) => Object.assign(way, { drained: resolve })));
+        await within(
+          CLOSE_WITHIN_MS,
+          new Promise<void>((resolve) => {
+            way.drained = resolve;
+          }),
+        );
       }
-      closing.abort();
-      firstAttempt.resolve();
-      opened.promise.catch(() => {});
-      opened.reject(closed());
+      end(new TidingsError("closed", "the bus is closed", { where }));
       channels.clear();
       statusListeners.clear();
-      const { session } = live ?? {};
+      const closed = live?.session.close();
       letGo();
-      await within(CLOSE_WITHIN_MS, session?.close() ?? Promise.resolve()).catch(() => {});
+      await within(CLOSE_WITHIN_MS, closed ?? Promise.resolve()).catch(() => {});
     },
   };
 }

@@ -45,7 +45,8 @@ const KINDS: Readonly<Record<ServiceKind, Kind>> = {
   nats: {
     program: () => onPath("nats-server"),
     url: (port) => `nats://127.0.0.1:${port}`,
-    run: (_folder, port, program) => launch(program, ["-a", "127.0.0.1", "-p", String(port)]),
+    run: (_folder, port, program) =>
+      launch(program, ["-a", "127.0.0.1", "-p", String(port), "-m", String(secondPort(port))]),
     isReady: (port) => answers(port, "", "INFO"),
   },
   postgres: {
@@ -87,7 +88,7 @@ const KINDS: Readonly<Record<ServiceKind, Kind>> = {
           RABBITMQ_NODENAME: `tidings-${port}@localhost`,
           RABBITMQ_NODE_IP_ADDRESS: "127.0.0.1",
           RABBITMQ_NODE_PORT: String(port),
-          RABBITMQ_DIST_PORT: String(port + 20_000 > 65_535 ? port - 20_000 : port + 20_000),
+          RABBITMQ_DIST_PORT: String(secondPort(port)),
           RABBITMQ_MNESIA_BASE: join(folder, "mnesia"),
           RABBITMQ_LOG_BASE: join(folder, "log"),
           RABBITMQ_PID_FILE: join(folder, "pid"),
@@ -196,6 +197,11 @@ function launch(program: string, args: readonly string[], options: object = {}):
   process.once("exit", end);
   child.once("exit", () => process.off("exit", end));
   return child;
+}
+
+/** Of a server that needs two: how RabbitMQ talks to its command line, where NATS answers questions over HTTP. */
+export function secondPort(port: number): number {
+  return port + 20_000 > 65_535 ? port - 20_000 : port + 20_000;
 }
 
 export async function freePort(): Promise<number> {
