@@ -91,7 +91,11 @@ export interface RedisLink {
 }
 
 /** Commands over the caller's client, or over one connection that is opened for a URL. */
-export function redisLink(address: RedisAddress, where: string): RedisLink {
+export function redisLink(
+  address: RedisAddress,
+  where: string,
+  onDown: (error: TidingsError) => void = () => {},
+): RedisLink {
   const library = redisLibrary(address, where);
   library.catch(() => {}); // told by each command
   let current: RedisCommands | null = null;
@@ -107,9 +111,10 @@ export function redisLink(address: RedisAddress, where: string): RedisLink {
           current = connection;
           arrived.resolve();
         },
-        down() {
+        down(error) {
           current = null;
           arrived = Promise.withResolvers();
+          if (!isClosed) onDown(error instanceof TidingsError ? error : unavailable(where, error));
         },
       });
 

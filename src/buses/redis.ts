@@ -14,6 +14,12 @@ export type RedisBusOptions = RedisAddress & {
   readonly onError?: (error: unknown, context: { stage: string; channel?: string }) => void;
 };
 
+/** The bus over Redis, as the log on the same Redis sees it: who appends can announce in one go. */
+export interface RedisPubSub extends Bus {
+  /** The command that it publishes with. */
+  command(): Promise<"PUBLISH" | "SPUBLISH">;
+}
+
 const where = "redis bus";
 /** Announcements that fail while Redis is away are reported once in this time. */
 const REPORT_EVERY_MS = 1_000;
@@ -33,7 +39,7 @@ export function groupOf(channel: string): string {
  * @example
  * const bus = redisBus({ url: "redis://127.0.0.1:6379" });
  */
-export function redisBus(options: RedisBusOptions): Bus {
+export function redisBus(options: RedisBusOptions): RedisPubSub {
   const { onError = console.error } = options;
   const channels = new Map<string, Set<Listener>>();
   const link = redisLink(options, where);
@@ -59,13 +65,16 @@ export function redisBus(options: RedisBusOptions): Bus {
     }
   }
 
+  const command = async () => ((await subscriber.isSharded()) ? "SPUBLISH" : "PUBLISH");
+
   return {
+    command,
+
     async publish(channel, announcement) {
       if (isClosed) return;
       const group = groupOf(channel);
       try {
-        const command = (await subscriber.isSharded()) ? "SPUBLISH" : "PUBLISH";
-        await link.send(group, [command, group, encodeAnnouncement(announcement)]);
+        await link.send(group, [await command(), group, encodeAnnouncement(announcement)]);
       } catch (error) {
         const now = performance.now();
         if (isClosed || now < reported + REPORT_EVERY_MS) return;

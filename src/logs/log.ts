@@ -1,3 +1,4 @@
+import type { Bus } from "../buses/bus.ts";
 import type { Announcement, Cursor, Draft, Entry } from "../protocol.ts";
 
 /** An answer of at most this many bytes of HTML, unless one update alone is larger. */
@@ -38,6 +39,9 @@ export interface Log {
 
   /** What came after `cursor`; after the beginning when it is `null`. Reads one snapshot. */
   since(channel: string, cursor: Cursor | null): Promise<Since>;
+
+  /** The bus that `append` itself announces on: who appends need not. Left out by a log that announces nowhere. */
+  readonly announcesOn?: Bus;
 
   /** The newest cursor of each channel, in the order asked; one round trip for all. */
   heads(channels: readonly string[]): Promise<Cursor[]>;

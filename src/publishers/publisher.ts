@@ -57,7 +57,7 @@ export interface Publisher {
 }
 
 export interface PublisherOptions {
-  readonly log: Pick<Log, "append">;
+  readonly log: Pick<Log, "append" | "announcesOn">;
   readonly bus: Bus;
   /** Told when the bus throws, against its contract. Default: `console.error`. */
   readonly onError?: OnError;
@@ -76,7 +76,7 @@ export function createPublisher({ log, bus, onError }: PublisherOptions): Publis
     async publish(channelId, renders, removals = [], options = {}) {
       checkId(channelId, "channelId");
       const announcement = await log.append(channelId, draftUpdate(renders, removals), options);
-      announce(bus, channelId, announcement, onError);
+      if (log.announcesOn !== bus) announce(bus, channelId, announcement, onError);
       return { cursor: announcement.cursor };
     },
   };
