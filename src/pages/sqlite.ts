@@ -1,14 +1,29 @@
 import { createHash, randomUUID } from "node:crypto";
-import { isDeepStrictEqual } from "node:util";
-import { TidingsError } from "../errors.ts";
 import { newEpoch } from "../logs/history.ts";
 import { type Channel, keepPurged, type OnceRequest, type Row } from "../logs/rows.ts";
 import { sqliteLogMethods, sqliteRegisters } from "../logs/sqlite.ts";
 import { type SqliteDatabase, withSqlite } from "../logs/sqlite-database.ts";
 import { type Announcement, checkId, draftUpdate } from "../protocol.ts";
-import type { Block, Image, Page, Post } from "./model.ts";
-import { type RenderOptions, renderPost } from "./render.ts";
-import type { Change, Condition, ListOptions, PageStore, Part } from "./store.ts";
+import type { Image, Page, Post } from "./model.ts";
+import {
+  limitOf,
+  newPost,
+  newPostId,
+  type PostDraft,
+  pagesAfter,
+  pagesPart,
+  patchPost,
+  postsAfter,
+  postsPart,
+  postUpdate,
+  type Refusals,
+  refusals,
+  toImage,
+  toPage,
+  toPost,
+} from "./records.ts";
+import type { RenderOptions } from "./render.ts";
+import type { Change, Condition, PageStore } from "./store.ts";
 
 const SCHEMA = [
   `
@@ -44,6 +59,7 @@ const SCHEMA = [
 ];
 
 const WHERE = "sqlite store";
+const refuse: Refusals = refusals(WHERE);
 
 export interface SqliteStoreOptions {
   /** A file, made when missing, or `":memory:"`. One process a file. */
@@ -91,71 +107,47 @@ function storeIn(db: SqliteDatabase, render: RenderOptions): PageStore {
 
   // --- reading, inside db.read or db.write -----------------------------------------------------------
 
+  const rowToPage = (row: Row): Page => toPage(row, registers.head(row.name as string));
+
   function page(channelId: string): Page {
     const row = sql.page.get(channelId);
-    if (!row) throw new TidingsError("not_found", `there is no page "${channelId}"`, { where: WHERE });
-    return toPage(row);
-  }
-
-  function toPage(row: Row): Page {
-    return {
-      channelId: row.name as string,
-      title: row.title as string,
-      created: row.created as number,
-      modified: row.modified as number,
-      cursor: registers.head(row.name as string),
-      posts: row.shown as number,
-    };
+    if (!row) throw refuse.noPage(channelId);
+    return rowToPage(row);
   }
 
   function refusePages(channelId: string): void {
-    if (!sql.hasPage.get(channelId)) return;
-    throw new TidingsError("conflict", `"${channelId}" is a stored page: change its posts`, {
-      where: WHERE,
-      field: "channelId",
-    });
+    if (sql.hasPage.get(channelId)) throw refuse.isStoredPage(channelId);
   }
 
   /** The channel of a page that must be there. */
   function channelOf(channelId: string): Channel {
-    if (!sql.hasPage.get(channelId)) page(channelId);
+    if (!sql.hasPage.get(channelId)) throw refuse.noPage(channelId);
     return registers.find(channelId)!;
   }
 
   function post(channel: Channel, postId: string): Post {
     const row = sql.post.get(channel.id, postId);
-    if (!row) throw new TidingsError("not_found", `there is no post "${postId}"`, { where: WHERE });
+    if (!row) throw refuse.noPost(postId);
     return toPost(row);
   }
 
-  function currentPost(channel: Channel, postId: string, { versions }: Condition = {}): Post {
+  function currentPost(channel: Channel, postId: string, condition?: Condition): Post {
     const current = post(channel, postId);
-    if (versions && !versions.includes(current.version)) {
-      throw new TidingsError("stale", `post "${postId}" has been changed since it was read`, {
-        where: WHERE,
-      });
-    }
+    refuse.checkVersion(current, condition);
     return current;
   }
 
   function image(id: string): Image {
     const row = sql.image.get(id);
-    if (!row) throw new TidingsError("not_found", `there is no picture "${id}"`, { where: WHERE });
-    return { ...row } as unknown as Image;
+    if (!row) throw refuse.noImage(id);
+    return toImage(row);
   }
 
   // --- changing, inside db.write ---------------------------------------------------------------------
 
   /** Puts a post into the page's history and its table; they cannot disagree. */
-  function put(
-    channelId: string,
-    { version: _, at: __, ...next }: Omit<Post, "at" | "version"> & Partial<Post>,
-  ) {
-    const content = next.show ? renderPost({ ...next, at: 0, version: "" }, render) : "";
-    const announcement = registers.append(
-      channelId,
-      draftUpdate([{ id: next.id, show: next.show, content }]),
-    );
+  function put(channelId: string, next: PostDraft): Change<Post> {
+    const announcement = registers.append(channelId, postUpdate(next, render));
     const channel = registers.find(channelId)!;
     const { at } = registers.register(channel, next.id)!;
     const before = sql.post.get(channel.id, next.id);
@@ -188,12 +180,7 @@ function storeIn(db: SqliteDatabase, render: RenderOptions): PageStore {
         const { value } = registers.once(
           once(channelId, "page", idempotencyKey, { channelId, title }),
           () => {
-            if (sql.hasPage.get(channelId)) {
-              throw new TidingsError("conflict", `there is a page "${channelId}" already`, {
-                where: WHERE,
-                field: "channelId",
-              });
-            }
+            if (sql.hasPage.get(channelId)) throw refuse.pageExists(channelId);
             registers.begin(channelId);
             const now = Date.now();
             sql.addPage.run(channelId, title, now, now);
@@ -210,9 +197,8 @@ function storeIn(db: SqliteDatabase, render: RenderOptions): PageStore {
 
     async listPages(options = {}) {
       return db.read(() => {
-        const { limit, after } = part(options, parsePageAfter);
-        const rows = sql.pages.all(after?.created ?? Number.MAX_SAFE_INTEGER, after?.name ?? "", limit + 1);
-        return toPart(rows, limit, toPage, ({ created, channelId }) => `${created}.${channelId}`);
+        const { created, name } = pagesAfter(options);
+        return pagesPart(sql.pages.all(created, name, limitOf(options) + 1).map(rowToPage), options);
       });
     },
 
@@ -233,20 +219,13 @@ function storeIn(db: SqliteDatabase, render: RenderOptions): PageStore {
     },
 
     async createPost(channelId, post, { idempotencyKey } = {}) {
-      const id = post.id === undefined ? randomUUID() : checkId(post.id, "id");
+      const id = newPostId(post);
       return db.write((): Change<Post> => {
         const channel = channelOf(channelId);
         let announcement: Announcement | undefined;
         const { value } = registers.once(once(channelId, "post", idempotencyKey, post), () => {
-          if (sql.post.get(channel.id, id)) {
-            throw new TidingsError("conflict", `there is a post "${id}" already`, {
-              where: WHERE,
-              field: "id",
-            });
-          }
-          const now = Date.now();
-          const { created = now, show = true, content } = post;
-          const change = put(channelId, { id, created, modified: created, show, content });
+          if (sql.post.get(channel.id, id)) throw refuse.postExists(id);
+          const change = put(channelId, newPost(id, post));
           announcement = change.announcement;
           return change.value;
         });
@@ -260,22 +239,17 @@ function storeIn(db: SqliteDatabase, render: RenderOptions): PageStore {
 
     async listPosts(channelId, options = {}) {
       return db.read(() => {
-        const { limit, after } = part(options, (text) => (/^\d{1,15}$/.test(text) ? Number(text) : null));
-        const rows = sql.posts.all(channelOf(channelId).id, after ?? Number.MAX_SAFE_INTEGER, limit + 1);
-        return toPart(rows, limit, toPost, ({ at }) => String(at));
+        const rows = sql.posts.all(channelOf(channelId).id, postsAfter(options), limitOf(options) + 1);
+        return postsPart(rows.map(toPost), options);
       });
     },
 
     async updatePost(channelId, postId, patch, condition) {
       return db.write((): Change<Post> => {
         const current = currentPost(channelOf(channelId), postId, condition);
-        const { content = current.content, show = current.show } = patch;
-        const edited = !isDeepStrictEqual(content, current.content);
-        if (!edited && show === current.show) {
-          return { value: current, announcement: { cursor: registers.head(channelId) } };
-        }
-        const modified = edited ? Math.max(Date.now(), current.created + 1) : current.modified;
-        return put(channelId, { ...current, content, show, modified });
+        const next = patchPost(current, patch);
+        if (next) return put(channelId, next);
+        return { value: current, announcement: { cursor: registers.head(channelId) } };
       });
     },
 
@@ -334,45 +308,4 @@ function storeIn(db: SqliteDatabase, render: RenderOptions): PageStore {
 
 function once(channel: string, action: string, key: string | undefined, body: unknown): OnceRequest {
   return { channel, action, key, body: () => body };
-}
-
-// --- rows and parts of lists -----------------------------------------------------------------------------
-
-function toPost(row: Row): Post {
-  return {
-    id: row.id as string,
-    created: row.created as number,
-    modified: row.modified as number,
-    show: row.show === 1,
-    at: row.at as number,
-    content: JSON.parse(row.content as string) as Block[],
-    version: row.version as string,
-  };
-}
-
-function part<A>(
-  { limit = 50, after }: ListOptions,
-  parse: (after: string) => A | null,
-): { limit: number; after: A | null } {
-  if (after === undefined) return { limit, after: null };
-  const parsed = parse(after);
-  if (parsed === null) {
-    throw new TidingsError("invalid", 'after must be the "next" of an earlier answer', { field: "after" });
-  }
-  return { limit, after: parsed };
-}
-
-function parsePageAfter(text: string): { created: number; name: string } | null {
-  const match = /^(\d{1,15})\.(.+)$/s.exec(text);
-  return match && { created: Number(match[1]), name: match[2]! };
-}
-
-function toPart<T>(
-  rows: readonly Row[],
-  limit: number,
-  toItem: (row: Row) => T,
-  next: (last: T) => string,
-): Part<T> {
-  const items = rows.slice(0, limit).map(toItem);
-  return { items, next: rows.length > limit ? next(items.at(-1)!) : null };
 }
