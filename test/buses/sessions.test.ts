@@ -1,0 +1,182 @@
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import {
+  type Session,
+  type SessionBusOptions,
+  type SessionEvents,
+  sessionBus,
+} from "../../src/buses/sessions.ts";
+import { TidingsError } from "../../src/errors.ts";
+import { busSuite } from "../../src/testing/bus-suite.ts";
+import { eventually } from "../../src/testing/runner.ts";
+
+/** A server in this process: what is published goes to all of its sessions that listen. */
+function newServer() {
+  const sessions = new Map<SessionEvents, Set<string>>();
+  return {
+    sessions,
+    async open(events: SessionEvents): Promise<Session> {
+      const channels = new Set<string>();
+      sessions.set(events, channels);
+      return {
+        maxBytes: 500_000,
+        async publish(channel, body) {
+          for (const [to, { size }] of sessions) {
+            if (size > 0 && sessions.get(to)!.has(channel))
+              setImmediate(() => to.heard(channel, String(body)));
+          }
+        },
+        async listen(channel) {
+          channels.add(channel);
+        },
+        async unlisten(channel) {
+          channels.delete(channel);
+        },
+        async close() {
+          sessions.delete(events);
+        },
+      };
+    },
+  };
+}
+
+const servers = new WeakMap<object, ReturnType<typeof newServer>>();
+
+function join(server: ReturnType<typeof newServer>) {
+  const bus = sessionBus({ where: "test bus", open: server.open, onError: () => {} });
+  servers.set(bus, server);
+  return bus;
+}
+
+busSuite(
+  { describe, it },
+  { make: () => ({ value: join(newServer()) }), join: (bus) => join(servers.get(bus)!) },
+);
+
+function observed(open: SessionBusOptions["open"]) {
+  const errors: unknown[] = [];
+  const statuses: string[] = [];
+  const bus = sessionBus({ where: "test bus", open, onError: (error) => errors.push(error) });
+  bus.onStatus!((status) => statuses.push(status));
+  onTestFinished(() => bus.close());
+  return { bus, errors, statuses };
+}
+
+it("opens another session when one ends, listens to everything again, and only then is up", async () => {
+  const server = newServer();
+  let listening = Promise.withResolvers<void>();
+  listening.resolve();
+  const { bus, errors, statuses } = observed(async (events) => {
+    const session = await server.open(events);
+    return { ...session, listen: (channel) => listening.promise.then(() => session.listen(channel)) };
+  });
+  await Promise.all(["a", "b"].map((channel) => bus.subscribe(channel, () => {})));
+  const [first] = server.sessions.keys();
+  listening = Promise.withResolvers();
+  first!.ended(new Error("cut"));
+  await eventually(() => expect([...server.sessions.keys()].some((events) => events !== first)).toBe(true));
+  expect(statuses).toEqual(["down"]);
+  listening.resolve();
+  await eventually(() => expect(statuses).toEqual(["down", "up"]));
+  expect([...server.sessions.values()]).toEqual([new Set(["a", "b"])]);
+  expect(errors).toEqual([
+    expect.objectContaining({ code: "unavailable", detail: "the server cannot be reached: cut" }),
+  ]);
+});
+
+it("one channel that the server refuses harms no other, and is told", async () => {
+  const server = newServer();
+  let refused = "";
+  const { bus, errors, statuses } = observed(async (events) => {
+    const session = await server.open(events);
+    return {
+      ...session,
+      async listen(channel) {
+        if (channel === refused) throw new Error(`no ${channel}`);
+        await session.listen(channel);
+      },
+    };
+  });
+  refused = "b";
+  await expect(bus.subscribe("b", () => {})).rejects.toThrow("no b");
+  refused = "";
+  await Promise.all(["a", "b"].map((channel) => bus.subscribe(channel, () => {})));
+  refused = "b";
+  for (const events of server.sessions.keys()) events.ended(new Error("cut"));
+  await eventually(() => expect(statuses).toEqual(["down", "up"]));
+  expect([...server.sessions.values()]).toEqual([new Set(["a"])]);
+  expect(errors[1]).toMatchObject({ message: "no b" });
+});
+
+it("waits longer after each failure, tells of the first, and does not give up", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const attempts: number[] = [];
+  const { errors, statuses } = observed(async () => {
+    attempts.push(Date.now());
+    throw new Error("refused");
+  });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(errors).toHaveLength(1);
+  expect(statuses).toEqual(["down"]);
+  // 50–100 ms, 100–200 ms, … 2.5–5 s
+  expect(attempts.length).toBeGreaterThan(15);
+  expect(attempts.length).toBeLessThan(35);
+});
+
+it("a wrong setting is final", async () => {
+  let attempts = 0;
+  const { bus, errors, statuses } = observed(async () => {
+    attempts++;
+    throw new TidingsError("settings", "no such library");
+  });
+  await expect(bus.subscribe("a", () => {})).rejects.toMatchObject({ code: "settings" });
+  await expect(bus.subscribe("a", () => {})).rejects.toMatchObject({ code: "settings" });
+  await bus.publish("a", { cursor: "e.1" });
+  expect([attempts, errors.length, statuses]).toEqual([1, 1, ["down"]]);
+});
+
+it("a session that opens after close() is closed", async () => {
+  const server = newServer();
+  const gate = Promise.withResolvers<void>();
+  const { bus } = observed(async (events) => {
+    await gate.promise;
+    return server.open(events);
+  });
+  await bus.close();
+  gate.resolve();
+  await gate.promise;
+  await eventually(() => expect(server.sessions.size).toBe(0));
+});
+
+it("close() waits for what the server has not taken yet, but not for long", async () => {
+  const server = newServer();
+  const taken = Promise.withResolvers<void>();
+  let closed = false;
+  const { bus } = observed(async (events) => {
+    const session = await server.open(events);
+    return {
+      ...session,
+      publish: () => taken.promise,
+      async close() {
+        closed = true;
+      },
+    };
+  });
+  await bus.publish("a", { cursor: "e.1" });
+  const closing = bus.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(closed).toBe(false);
+  taken.resolve();
+  await closing;
+  expect(closed).toBe(true);
+});
+
+it("sends what is larger than the server takes as its cursor alone", async () => {
+  const { bus } = observed(newServer().open);
+  const heard: unknown[] = [];
+  await bus.subscribe("a", (announcement) => heard.push(announcement));
+  const renders = new Map([["1", { show: true, content: "x".repeat(500_000), at: 1 }]]);
+  await bus.publish("a", { renders, removals: [], cursor: "e.1" });
+  await eventually(() => expect(heard).toEqual([{ cursor: "e.1" }]));
+});
