@@ -48,8 +48,19 @@ export interface RedisLibrary {
   openSubscriptions(sharded: boolean, onMessage: OnMessage, onLost: OnLost): RedisSubscriptions;
 }
 
-/** The library of a client, or of node-redis for a URL. Rejects with `settings`. */
-export async function redisLibrary({ url, client }: RedisAddress, where: string): Promise<RedisLibrary> {
+/** The library of a client, or of node-redis for a URL. Throws `settings`, or rejects with it. */
+export function redisLibrary({ url, client }: RedisAddress, where: string): Promise<RedisLibrary> {
+  if ((url === undefined) === (client === undefined)) {
+    throw new TidingsError("settings", "give either url or client", { where });
+  }
+  if (url !== undefined && !(/^rediss?:\/\//.test(url) && URL.canParse(url))) {
+    // Without the URL, which may hold a password.
+    throw new TidingsError("settings", "the URL must be redis://… or rediss://…", { where });
+  }
+  return libraryOf({ url, client } as RedisAddress, where);
+}
+
+async function libraryOf({ url, client }: RedisAddress, where: string): Promise<RedisLibrary> {
   const raw = client ?? (await createClient(url, where));
   if (isIoredis(raw)) return ioredis(raw);
   if (isNodeRedis(raw)) return nodeRedis(raw);
@@ -63,12 +74,7 @@ async function createClient(url: string, where: string): Promise<object> {
       cause,
     });
   });
-  try {
-    return library.createClient({ url });
-  } catch {
-    // Not as its cause: an error about a URL quotes it, with the password.
-    throw new TidingsError("settings", "the URL must be redis://… or rediss://…", { where });
-  }
+  return library.createClient({ url });
 }
 
 function once(onLost: OnLost): OnLost {

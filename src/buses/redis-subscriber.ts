@@ -147,6 +147,7 @@ export function redisSubscriber(options: RedisSubscriberOptions): RedisSubscribe
 
     onStatus(listener) {
       listeners.add(listener);
+      if (status === "down") listener(status);
       return () => listeners.delete(listener);
     },
 

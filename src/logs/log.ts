@@ -40,7 +40,7 @@ export interface Log {
   /** What came after `cursor`; after the beginning when it is `null`. Reads one snapshot. */
   since(channel: string, cursor: Cursor | null): Promise<Since>;
 
-  /** The bus that `append` itself announces on: who appends need not. Left out by a log that announces nowhere. */
+  /** The bus that `append` itself announces on, where it answers with a whole entry: who appends need not. */
   readonly announcesOn?: Bus;
 
   /** The newest cursor of each channel, in the order asked; one round trip for all. */

@@ -76,7 +76,9 @@ export function createPublisher({ log, bus, onError }: PublisherOptions): Publis
     async publish(channelId, renders, removals = [], options = {}) {
       checkId(channelId, "channelId");
       const announcement = await log.append(channelId, draftUpdate(renders, removals), options);
-      if (log.announcesOn !== bus) announce(bus, channelId, announcement, onError);
+      // What is answered by its cursor alone the log did not announce just now.
+      const isAnnounced = log.announcesOn === bus && "renders" in announcement;
+      if (!isAnnounced) announce(bus, channelId, announcement, onError);
       return { cursor: announcement.cursor };
     },
   };
