@@ -104,24 +104,23 @@ it("one channel that the server refuses harms no other, and is told", async () =
   for (const events of server.sessions.keys()) events.ended(new Error("cut"));
   await eventually(() => expect(statuses).toEqual(["down", "up"]));
   expect([...server.sessions.values()]).toEqual([new Set(["a"])]);
-  expect(errors[1]).toMatchObject({ message: "no b" });
+  expect(errors.at(-1)).toMatchObject({ message: "no b" });
 });
 
 it("waits longer after each failure, tells of the first, and does not give up", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   onTestFinished(() => void vi.useRealTimers());
-  const attempts: number[] = [];
+  let attempts = 0;
   const { errors, statuses } = observed(async () => {
-    attempts.push(Date.now());
+    attempts++;
     throw new Error("refused");
   });
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
   await vi.advanceTimersByTimeAsync(60_000);
   expect(errors).toHaveLength(1);
   expect(statuses).toEqual(["down"]);
   // 50–100 ms, 100–200 ms, … 2.5–5 s
-  expect(attempts.length).toBeGreaterThan(15);
-  expect(attempts.length).toBeLessThan(35);
+  expect(attempts).toBeGreaterThan(15);
+  expect(attempts).toBeLessThan(35);
 });
 
 it("a wrong setting is final", async () => {
