@@ -204,11 +204,14 @@ async function refuseStandby(client: Pick<PostgresClient, "query">): Promise<voi
   if (rows[0]?.standby) throw new Error("the server is a standby; only a primary will do");
 }
 
-/** Whether the server answered with an error, as opposed to a connection that failed. */
+/** Whether the server answered with an error and goes on with the connection. `severity` may be in any language. */
 function isAnswer(error: unknown): boolean {
-  return typeof (error as { severity?: unknown }).severity === "string";
+  const { severity, code } = error as { severity?: unknown; code?: unknown };
+  return typeof severity === "string" && typeof code === "string" && !ENDS_THE_CONNECTION.test(code);
 }
 
+/** SQLSTATEs of a server that shuts down, a connection that failed, a transaction that idled too long. */
+const ENDS_THE_CONNECTION = /^(57P|08|25P03)/;
 /** SQLSTATE `character_not_in_repertoire`: U+0000 in a text. */
 const NOT_TEXT = "22021";
 

@@ -1,0 +1,165 @@
+import pg from "pg";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { type Connections, openConnections } from "../src/postgres-pool.ts";
+import { eventually } from "../src/testing/runner.ts";
+import { describeWith } from "./support/describe-with.ts";
+import { onPostgres, pausePostgres } from "./support/postgres.ts";
+import { type Service, startService } from "./support/services.ts";
+
+const WHERE = "test";
+
+it("refuses a URL that is none, and quotes no password", async () => {
+  for (const url of ["postgres//user:hunter2@host", "mysql://user:hunter2@host/db", "hunter2"]) {
+    const error = await openConnections({ url }, options()).then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    expect(error).toMatchObject({ code: "settings", detail: expect.not.stringContaining("hunter2") });
+    expect((error as Error).cause).toBe(undefined);
+  }
+});
+
+it("says that nothing listens there, and quotes no password", async () => {
+  const connections = await openConnections({ url: "postgres://user:hunter2@127.0.0.1:1/db" }, options());
+  const error = await connections.use(5_000, (query) => query("SELECT 1")).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({
+    code: "unavailable",
+    message: expect.stringMatching(/\[test\] .*ECONNREFUSED/),
+  });
+  expect((error as Error).message).not.toContain("hunter2");
+  await connections.close();
+});
+
+describeWith("postgres", () => {
+  let service: Service;
+  const opened: Connections[] = [];
+  beforeAll(async () => {
+    service = await startService("postgres");
+  });
+  afterEach(() => Promise.all(opened.splice(0).map((connections) => connections.close())));
+  afterAll(() => service.close());
+
+  async function open(
+    address: Parameters<typeof openConnections>[0] = { url: service.url },
+    errors: unknown[] = [],
+  ) {
+    const connections = await openConnections(address, options(errors));
+    opened.push(connections);
+    return connections;
+  }
+
+  it("answers, and says what the server refuses; the connection is used again", async () => {
+    const { use } = await open();
+    const pid = () => use(5_000, (query) => query("SELECT pg_backend_pid() AS pid, $1::text AS text", "x"));
+    const before = await pid();
+    await expect(use(5_000, (query) => query("SELECT 1 / 0"))).rejects.toMatchObject({
+      code: "unavailable",
+      message: "[tidings] [test] the database failed: division by zero",
+    });
+    await expect(use(5_000, (query) => query("SELECT $1::text", "a\0b"))).rejects.toMatchObject({
+      code: "invalid",
+    });
+    expect(await pid()).toEqual(before);
+  });
+
+  it("opens no more connections than it may", async () => {
+    const { use } = await open();
+    const most = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        use(5_000, async (query) => {
+          const [row] = await query(
+            "SELECT count(*)::int AS count FROM pg_stat_activity WHERE application_name = $1",
+            "tidings",
+          );
+          return row!.count as number;
+        }),
+      ),
+    );
+    expect(Math.max(...most)).toBe(2);
+  });
+
+  it("gives up a server that hangs, and goes on when it is back", async () => {
+    const { use } = await open();
+    await use(5_000, (query) => query("SELECT 1"));
+    const wake = await pausePostgres(service);
+    try {
+      await expect(use(200, (query) => query("SELECT 1"))).rejects.toMatchObject({
+        code: "unavailable",
+        message: expect.stringContaining("did not answer in time"),
+      });
+      // A new connection is accepted by the system, and answered by nobody.
+      await expect(use(200, (query) => query("SELECT 1"))).rejects.toMatchObject({ code: "unavailable" });
+    } finally {
+      wake();
+    }
+    expect(await use(5_000, (query) => query("SELECT 1 AS one"))).toEqual([{ one: 1 }]);
+  });
+
+  it("gives a connection back that came too late", async () => {
+    const pool = new pg.Pool({ connectionString: service.url, max: 1 });
+    const { use } = await open({ pool });
+    const kept = await pool.connect();
+    await expect(use(50, (query) => query("SELECT 1"))).rejects.toMatchObject({ code: "unavailable" });
+    kept.release();
+    await use(5_000, (query) => query("SELECT 1"));
+    await pool.end();
+  });
+
+  it("reports a connection lost while nobody used it, and opens another", async () => {
+    const errors: unknown[] = [];
+    const { use } = await open(undefined, errors);
+    await use(5_000, (query) => query("SELECT 1"));
+    await service.kill();
+    await eventually(() => expect(errors).toHaveLength(1));
+    expect(errors[0]).toMatchObject({ code: "unavailable" });
+    await service.start();
+    expect(await use(5_000, (query) => query("SELECT 1 AS one"))).toEqual([{ one: 1 }]);
+  });
+
+  it("a connection cut in the middle of its work rejects, and harms nobody else", async () => {
+    const { use } = await open();
+    const cut = use(5_000, async (query) => {
+      const [row] = await query("SELECT pg_backend_pid() AS pid");
+      await Promise.all([
+        query("SELECT pg_sleep(60)"),
+        onPostgres(service.url, `SELECT pg_terminate_backend(${row!.pid})`),
+      ]);
+    });
+    await expect(cut).rejects.toMatchObject({ code: "unavailable" });
+    expect(await use(5_000, (query) => query("SELECT 1 AS one"))).toEqual([{ one: 1 }]);
+  });
+
+  it("close() lets work end, cuts off what hangs, and leaves the caller's pool open", async () => {
+    const pool = new pg.Pool({ connectionString: service.url, max: 3 });
+    const connections = await open({ pool });
+    const quick = connections.use(60_000, (query) => query("SELECT pg_sleep(0.2)"));
+    const slow = connections.use(60_000, (query) => query("SELECT pg_sleep(60)"));
+    const outcomes = Promise.allSettled([quick, slow]);
+    await connections.close();
+    expect(await outcomes).toMatchObject([{ status: "fulfilled" }, { reason: { code: "closed" } }]);
+    await expect(connections.use(1_000, (query) => query("SELECT 1"))).rejects.toMatchObject({
+      code: "closed",
+    });
+    expect((await pool.query("SELECT 1 AS one")).rows).toEqual([{ one: 1 }]);
+    expect(pool.listenerCount("error")).toBe(0);
+    await pool.end();
+  });
+
+  it("leaves no connection behind", async () => {
+    const { use, close } = await open();
+    await Promise.all([1, 2].map(() => use(5_000, (query) => query("SELECT 1"))));
+    await close();
+    await eventually(async () => {
+      const [, result] = await onPostgres(
+        service.url,
+        "SELECT 1",
+        "SELECT * FROM pg_stat_activity WHERE application_name = 'tidings'",
+      );
+      expect(result!.rows).toEqual([]);
+    });
+  });
+});
+
+function options(errors: unknown[] = []) {
+  return { where: WHERE, max: 2, onError: (error: unknown) => errors.push(error) };
+}
