@@ -67,3 +67,15 @@ it("the guide's base class asks for one method", async () => {
   await new MyWebsocketPublisher().publish("finals", ...update);
   expect(sent).toEqual([["finals", ...update]]);
 });
+
+it("leaves it to a log that announces on the same bus, and to no other", async () => {
+  const { log, bus, heard } = await site();
+  const own = createPublisher({ log: { append: log.append, announcesOn: bus }, bus });
+  await own.publish("finals", { 7: { show: true, content: "announced by the log" } });
+  expect(heard).toEqual([]);
+  const { cursor } = await own.publish("finals", { 7: { show: true, content: "announced by the log" } });
+  expect(heard).toEqual([{ cursor }]);
+  const other = createPublisher({ log: { append: log.append, announcesOn: memoryBus() }, bus });
+  await other.publish("finals", { 8: { show: true, content: "announced here" } });
+  expect(heard).toHaveLength(2);
+});
