@@ -68,6 +68,7 @@ export async function openConnections(
   { url, pool: given }: PostgresAddress,
   { where, max, onError }: ConnectionsOptions,
 ): Promise<Connections> {
+  if (!given) checkPostgresUrl(url, where);
   const pool = given ?? (await createPool(url, max, where));
   const cutting = new AbortController();
   const running = new Set<Promise<unknown>>();
@@ -178,6 +179,12 @@ export async function openConnections(
   };
 }
 
+/** Throws `settings` when it is none, without quoting it: it may hold a password. */
+export function checkPostgresUrl(url: string | undefined, where: string): void {
+  if (/^postgres(ql)?:$/.test(URL.parse(url ?? "")?.protocol ?? "")) return;
+  throw new TidingsError("settings", "the URL must be postgres://user:password@host/database", { where });
+}
+
 async function createPool(url: string, max: number, where: string): Promise<PostgresPool> {
   const { default: pg } = await import("pg").catch((cause: unknown) => {
     throw new TidingsError("settings", "a PostgreSQL URL needs the package pg: npm install pg", {
@@ -185,9 +192,6 @@ async function createPool(url: string, max: number, where: string): Promise<Post
       cause,
     });
   });
-  if (!/^postgres(ql)?:$/.test(URL.parse(url)?.protocol ?? "")) {
-    throw new TidingsError("settings", "the URL must be postgres://…", { where });
-  }
   return new pg.Pool({
     connectionString: url,
     max,

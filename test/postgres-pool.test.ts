@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { type Connections, openConnections } from "../src/postgres-pool.ts";
 import { eventually } from "../src/testing/runner.ts";
 import { describeWith } from "./support/describe-with.ts";
-import { onPostgres, pausePostgres } from "./support/postgres.ts";
+import { onPostgres } from "./support/postgres.ts";
 import { type Service, startService } from "./support/services.ts";
 
 const WHERE = "test";
@@ -81,7 +81,7 @@ describeWith("postgres", () => {
   it("gives up a server that hangs, and goes on when it is back", async () => {
     const { use } = await open();
     await use(5_000, (query) => query("SELECT 1"));
-    const wake = await pausePostgres(service);
+    service.pause();
     try {
       await expect(use(200, (query) => query("SELECT 1"))).rejects.toMatchObject({
         code: "unavailable",
@@ -90,7 +90,7 @@ describeWith("postgres", () => {
       // A new connection is accepted by the system, and answered by nobody.
       await expect(use(200, (query) => query("SELECT 1"))).rejects.toMatchObject({ code: "unavailable" });
     } finally {
-      wake();
+      service.resume();
     }
     expect(await use(5_000, (query) => query("SELECT 1 AS one"))).toEqual([{ one: 1 }]);
   });

@@ -8,9 +8,14 @@ type Make = (onError: (error: unknown, context: { stage: string }) => void) => P
 
 /**
  * What becomes of a bus when its server is killed, started again, or stops answering. `noticedWithinMs` is how long
- * a silent server may go unnoticed.
+ * a silent server may go unnoticed, `carries` the bytes of HTML that the bus takes whole.
  */
-export function outageTests(server: () => Service, make: Make, noticedWithinMs: number): void {
+export function outageTests(
+  server: () => Service,
+  make: Make,
+  noticedWithinMs: number,
+  carries = 100_000,
+): void {
   /** A bus, what it told, and what it heard on ten channels. */
   async function observe() {
     const errors: unknown[] = [];
@@ -68,9 +73,9 @@ export function outageTests(server: () => Service, make: Make, noticedWithinMs: 
     server().pause();
     try {
       const before = process.memoryUsage().arrayBuffers;
-      const content = "x".repeat(100_000);
+      const content = "x".repeat(carries);
       const renders = new Map([["1", { show: true, content, at: 1 }]]);
-      for (let n = 0; n < 2_000; n++) {
+      for (let n = 0; n < 200_000_000 / carries; n++) {
         await bus.publish("channel 1", { renders, removals: [], cursor: "e.2" });
         if (n % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
       }

@@ -4,7 +4,16 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +21,8 @@ import { join } from "node:path";
 export interface Service {
   readonly url: string;
   readonly port: number;
+  /** Of the process that was started, and of the group of all that it started. */
+  readonly pid: number;
   /** Ends it at once (SIGKILL), as a crash does. */
   kill(): Promise<void>;
   /** Starts it again, on the same port and over what it left. */
@@ -133,8 +144,11 @@ export async function startService(kind: ServiceKind): Promise<Service> {
     }
   }
 
-  /** To the whole group: RabbitMQ's program is a shell that starts the server. */
-  const signal = (name: NodeJS.Signals) => process.kill(-child.pid!, name);
+  /** To its group, for RabbitMQ's program is a shell that starts the server, and to PostgreSQL's, one each. */
+  function signal(name: NodeJS.Signals): void {
+    const groups = [child.pid!, ...childrenOf(child.pid!)];
+    for (const group of groups) signalGroup(group, name);
+  }
 
   async function kill(): Promise<void> {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -147,6 +161,9 @@ export async function startService(kind: ServiceKind): Promise<Service> {
   return {
     url: url(port),
     port,
+    get pid() {
+      return child.pid!;
+    },
     kill,
     start,
     pause: () => signal("SIGSTOP"),
@@ -211,6 +228,20 @@ export async function freePort(): Promise<number> {
   server.close();
   await once(server, "close");
   return port;
+}
+
+/** Where the system tells (Linux). */
+function childrenOf(pid: number): number[] {
+  const list = `/proc/${pid}/task/${pid}/children`;
+  return existsSync(list) ? readFileSync(list, "utf8").trim().split(" ").filter(Boolean).map(Number) : [];
+}
+
+function signalGroup(group: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(-group, name);
+  } catch {
+    // It leads no group, or is gone already.
+  }
 }
 
 // --- readiness ---------------------------------------------------------------------------------------------
