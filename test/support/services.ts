@@ -21,7 +21,7 @@ import { join } from "node:path";
 export interface Service {
   readonly url: string;
   readonly port: number;
-  /** Of the process that was started, and of the group of all that it started. */
+  /** Of the process that was started; it may have started more. */
   readonly pid: number;
   /** Ends it at once (SIGKILL), as a crash does. */
   kill(): Promise<void>;
