@@ -76,28 +76,25 @@ export function redisSubscriber(options: RedisSubscriberOptions): RedisSubscribe
 
   /** Makes Redis have what is wanted; one at a time per channel, for a subscription must not overtake the end of another. */
   function settle(channel: string, topic: Topic): Promise<void> {
-    topic.work ??= work(channel, topic).finally(() => {
-      topic.work = null;
-    });
+    topic.work ??= Promise.resolve().then(() => work(channel, topic));
     return topic.work;
   }
 
   async function work(channel: string, topic: Topic): Promise<void> {
-    let connection = current;
-    try {
-      while (connection && (topic.on === connection) !== topic.isWanted) {
-        if (topic.isWanted) {
-          await connection.subscribe(channel);
-          topic.on = connection;
-        } else {
-          await connection.unsubscribe(channel);
-          topic.on = null;
-        }
-        connection = current;
+    for (;;) {
+      const connection = current;
+      if (!connection || (topic.on === connection) === topic.isWanted) break;
+      try {
+        if (topic.isWanted) await connection.subscribe(channel);
+        else await connection.unsubscribe(channel);
+        topic.on = topic.on === connection ? null : connection;
+      } catch (error) {
+        if (connection === current) await refused(channel, topic, connection, error);
+        if (connection === current) break;
       }
-    } catch (error) {
-      await refused(channel, topic, connection!, error);
     }
+    // Here, not in a callback: what is wanted from now on begins another.
+    topic.work = null;
     if (!topic.isWanted) forget(channel, topic);
     else if (topic.on !== null && topic.on === current) topic.joined.resolve();
   }
@@ -108,7 +105,6 @@ export function redisSubscriber(options: RedisSubscriberOptions): RedisSubscribe
 
   /** A connection that still answers was right to refuse: that one channel fails. Any other is lost. */
   async function refused(channel: string, topic: Topic, on: RedisSubscriptions, error: unknown) {
-    if (on !== current) return;
     try {
       await on.ping();
       topic.isWanted = false;

@@ -1,6 +1,8 @@
+import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createClient } from "redis";
+import { eventually } from "../../src/testing/runner.ts";
 import { emptyFolder } from "./folder.ts";
 import { freePort } from "./services.ts";
 
@@ -74,7 +76,15 @@ export async function startRedis(...args: string[]): Promise<RedisServer> {
 /** A cluster of one node, which has all slots. */
 export async function startRedisCluster(): Promise<RedisServer> {
   const server = await startRedis("--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1");
+  const takesWork = () =>
+    eventually(async () => assert.match(String(await server.command("CLUSTER", "INFO")), /cluster_state:ok/));
   await server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
-  while (!String(await server.command("CLUSTER", "INFO")).includes("cluster_state:ok")) {}
-  return server;
+  await takesWork();
+  return {
+    ...server,
+    async start() {
+      await server.start();
+      await takesWork();
+    },
+  };
 }
