@@ -194,6 +194,21 @@ export function logSuite({ describe, it }: Runner, { make, reopen }: LogSuiteOpt
       assert.ok(parts >= 2, `in ${parts} parts`);
     });
 
+    test("an update of more than 1 MB is one part, and what came after it the next", async (log) => {
+      const start = (await log.heads(["page"]))[0]!;
+      const large = "x".repeat(600_000);
+      const both = await append(log, "page", shown({ a: large, b: large }));
+      const last = await append(log, "page", shown({ c: "C" }));
+      const first = await log.since("page", start);
+      assert.ok("entry" in first);
+      assert.deepEqual([[...first.entry.renders.keys()], first.entry.cursor], [["a", "b"], both.cursor]);
+      assert.equal(first.more, true);
+      const second = await log.since("page", both.cursor);
+      assert.ok("entry" in second);
+      assert.deepEqual([[...second.entry.renders.keys()], second.entry.cursor], [["c"], last.cursor]);
+      assert.equal(second.more, false);
+    });
+
     test("takes 1 MB posts and any text as it is, but for U+0000", async (log) => {
       const texts = ["é".repeat(500_000), '</script>"\\\n\u2028', "a\u0000b", "💥"];
       await append(log, "page", draftUpdate(texts.map((text, i) => post(String(i), text))));
