@@ -2,19 +2,15 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import cookie from "@fastify/cookie";
 import proxyAddress from "@fastify/proxy-addr";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
 import type { Logger } from "pino";
 import { attachWebSocket, type NodeAdapterOptions } from "../adapters/node.ts";
-import { memoryBus } from "../buses/memory.ts";
 import { TidingsError } from "../errors.ts";
 import { createHub, type Hub } from "../hub/hub.ts";
 import type { Log } from "../logs/log.ts";
-import { memoryLog } from "../logs/memory.ts";
-import { routedLog } from "../logs/routed.ts";
-import { sqliteStore } from "../pages/sqlite.ts";
 import type { PageStore, SecretStore } from "../pages/store.ts";
 import { createPagePublisher, type PagePublisher } from "../publishers/pages.ts";
 import { createPublisher, type Publisher } from "../publishers/publisher.ts";
@@ -24,6 +20,7 @@ import { pageRoutes } from "./api/pages.ts";
 import { postRoutes } from "./api/posts.ts";
 import { sessionRoutes } from "./api/session.ts";
 import { type Auth, createAuth } from "./auth.ts";
+import { foldersOf, openBus, openLog, openStore } from "./backends.ts";
 import { trackConnections } from "./connections.ts";
 import { firstPage, type Greeting } from "./first-start.ts";
 import { sendError } from "./http.ts";
@@ -75,10 +72,12 @@ async function startOn(
   const { publicUrl } = settings;
   const imageUrl = (id: string) => `${publicUrl ?? ""}/images/${id}`;
   const onError = (err: unknown, context: object) => logger.warn({ err, ...context }, "went on without it");
-  const store = sqliteStore({ path: settings.store, render: { imageUrl } });
+  const store = await openStore(settings, { imageUrl }, onError);
   opened.push(() => store.close());
-  const bus = memoryBus({ onError });
-  const log = settings.log === "memory" ? routedLog({ pages: store, others: memoryLog() }) : store;
+  const log = await openLog(settings, store, onError);
+  if (log !== store) opened.push(() => log.close());
+  const bus = await openBus(settings, onError);
+  opened.push(() => bus.close());
   const secrets = await readSecrets(store, settings);
   const { file: tokenFile, isNew } = await keepToken(secrets.token, settings, logger);
   const hub = createHub({
@@ -225,9 +224,10 @@ async function keepToken(
   return { file, isNew: true };
 }
 
-async function makeFolders({ data, store }: Settings): Promise<void> {
-  await writing(data, () => mkdir(data, { recursive: true, mode: 0o700 }));
-  await writing(dirname(store), () => mkdir(dirname(store), { recursive: true }));
+async function makeFolders(settings: Settings): Promise<void> {
+  for (const folder of foldersOf(settings)) {
+    await writing(folder, () => mkdir(folder, { recursive: true, mode: 0o700 }));
+  }
 }
 
 /** A folder that cannot be written is a setting to change, and one line. */

@@ -21,11 +21,12 @@ export interface Settings {
   readonly token?: string;
   /** The folder of the store and of `token`. */
   readonly data: string;
-  /** The SQLite file. */
+  /** The SQLite file, or a `postgres://` URL. */
   readonly store: string;
-  readonly bus: "memory";
-  /** Where channels that are no stored page keep their history: with the pages, or in memory. */
-  readonly log: "store" | "memory";
+  /** `"memory"`, or the URL of what joins several servers. */
+  readonly bus: string;
+  /** Where channels that are no stored page keep their history: `"store"`, `"memory"`, or a `redis://` URL. */
+  readonly log: string;
   /** Fastify's `trustProxy`: whose `X-Forwarded-*` headers count. */
   readonly trustProxy: boolean | number | readonly string[];
   /** Post HTML as it comes, not sanitised. */
@@ -98,14 +99,9 @@ const path = z
   .min(1)
   .refine((text) => !text.includes("://"));
 
-/** A service that later versions will speak to: a URL of it is right, yet cannot be used. */
-const later = (schemes: string): RegExp => new RegExp(`^(?:${schemes})://`);
-
-const LATER: Readonly<Partial<Record<SettingName, RegExp>>> = {
-  store: later("postgres|postgresql"),
-  bus: later("redis|rediss|nats|postgres|postgresql|amqp|amqps"),
-  log: later("redis|rediss"),
-};
+/** A URL of one of these schemes. */
+const service = (...schemes: readonly string[]): z.ZodType<string> =>
+  z.string().refine((text) => schemes.includes(parseUrl(text)?.protocol.slice(0, -1) ?? ""));
 
 export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   host: {
@@ -133,20 +129,23 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     default: "./data",
   },
   store: {
-    type: path,
-    allowed: "a SQLite file",
-    help: "SQLite file of pages and posts (in the data folder: tidings.db)",
+    type: z.union([service("postgres", "postgresql"), path]),
+    allowed: "a SQLite file or a postgres:// URL",
+    help: "SQLite file of pages and posts (in the data folder: tidings.db), or postgres://…",
   },
   bus: {
-    type: z.literal("memory"),
-    allowed: `"memory"`,
-    help: "what joins several servers",
+    type: z.union([
+      z.literal("memory"),
+      service("redis", "rediss", "nats", "tls", "postgres", "postgresql", "amqp", "amqps"),
+    ]),
+    allowed: `"memory", or a redis://, nats://, postgres:// or amqp:// URL`,
+    help: "what joins several servers: memory (none), or redis://, nats://, postgres://, amqp://…",
     default: "memory",
   },
   log: {
-    type: z.enum(["store", "memory"]),
-    allowed: `"store" or "memory"`,
-    help: "where channels without a stored page keep their history: store, memory",
+    type: z.union([z.enum(["store", "memory"]), service("redis", "rediss")]),
+    allowed: `"store", "memory" or a redis:// URL`,
+    help: "where channels without a stored page keep their history: store, memory, redis://…",
     default: "store",
   },
   trustProxy: {
@@ -253,9 +252,16 @@ export async function readSettings(sources: SettingSources = {}): Promise<Settin
   }
   const data = resolve(cwd, settings.data as string);
   const store =
-    settings.store === undefined ? join(data, "tidings.db") : resolve(cwd, settings.store as string);
+    settings.store === undefined
+      ? join(data, "tidings.db")
+      : isUrl(settings.store as string)
+        ? (settings.store as string)
+        : resolve(cwd, settings.store as string);
   return { ...(settings as unknown as Settings), data, store };
 }
+
+/** Whether a setting names a server rather than a file. */
+export const isUrl = (text: string): boolean => text.includes("://");
 
 /** Where `tidings serve` listens, as a URL that works on the same machine; no slash at the end. */
 export function localUrl(settings: Pick<Settings, "host" | "port">): string {
@@ -268,10 +274,6 @@ function check(name: SettingName, given: unknown, source: string): unknown {
   const { type, allowed, secret } = SETTINGS[name];
   const result = type.safeParse(given);
   if (result.success) return result.data;
-  if (typeof given === "string" && LATER[name]?.test(given)) {
-    const scheme = given.slice(0, given.indexOf("://") + 3);
-    throw wrong(name, `${source}: ${scheme} is not in this version yet; it must be ${allowed}`);
-  }
   throw wrong(name, `${source}${secret ? "" : ` is ${shown(given)}; it`} must be ${allowed}`);
 }
 
