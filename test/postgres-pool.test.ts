@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { type Connections, openConnections } from "../src/postgres-pool.ts";
@@ -143,6 +145,20 @@ describeWith("postgres", () => {
     expect((await pool.query("SELECT 1 AS one")).rows).toEqual([{ one: 1 }]);
     expect(pool.listenerCount("error")).toBe(0);
     await pool.end();
+  });
+
+  it("refuses a standby, until it is promoted", async () => {
+    const [shown] = await onPostgres(service.url, "SHOW data_directory");
+    writeFileSync(join(shown!.rows[0].data_directory, "standby.signal"), "");
+    await service.kill();
+    await service.start();
+    const { use } = await open();
+    await expect(use(5_000, (query) => query("SELECT 1"))).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("is a standby"),
+    });
+    await onPostgres(service.url, "SELECT pg_promote()");
+    expect(await use(5_000, (query) => query("SELECT 1 AS one"))).toEqual([{ one: 1 }]);
   });
 
   it("leaves no connection behind", async () => {
