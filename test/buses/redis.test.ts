@@ -46,7 +46,11 @@ describeWith("redis", () => {
   }
 
   function opened(options: Partial<RedisBusOptions> = {}): Bus {
-    const bus = redisBus({ url: server.url, ...quiet, ...options } as RedisBusOptions);
+    const bus = redisBus({
+      ...("client" in options ? {} : { url: server.url }),
+      ...quiet,
+      ...options,
+    } as RedisBusOptions);
     ends.push(() => bus.close());
     return bus;
   }
@@ -197,11 +201,10 @@ describeWith("redis", () => {
         removals: ["x".repeat(250)],
         renders: new Map([["7", { show: true, content: "x".repeat(1_000_000), at: 1 }]]),
       };
-      const before = process.memoryUsage().rss;
       const published = Array.from({ length: 200 }, () => bus.publish("finals", large));
       await eventually(() => expect(statuses).toEqual(["down"]), 15_000);
-      expect(process.memoryUsage().rss - before).toBeLessThan(150_000_000);
       await Promise.all(published);
+      expect(String(errors[0])).toContain("too much waits for it already");
       expect(errors.every(({ code }) => code === "unavailable")).toBe(true);
     } finally {
       server.resume();

@@ -31,7 +31,12 @@ describeWith("redis", () => {
   const newPrefix = () => `test-${++prefixes}:`;
 
   function opened(options: Partial<RedisLogOptions> = {}): Log {
-    const log = redisLog({ url: server.url, prefix: newPrefix(), ...quiet, ...options } as RedisLogOptions);
+    const log = redisLog({
+      ...("client" in options ? {} : { url: server.url }),
+      prefix: newPrefix(),
+      ...quiet,
+      ...options,
+    } as RedisLogOptions);
     ends.push(() => log.close());
     return log;
   }
