@@ -28,7 +28,7 @@ function implementations(tree: Tree): { path: string; suite: string }[] {
 
 const passesItsSuite: Rule = (tree) =>
   implementations(tree)
-    .filter(({ path, suite }) => !new RegExp(`^${suite}\\(`, "m").test(tree.get(testOf(path)) ?? ""))
+    .filter(({ path, suite }) => !new RegExp(`^ *${suite}\\(`, "m").test(tree.get(testOf(path)) ?? ""))
     .map(({ path, suite }) => `${path}: ${testOf(path)} does not call ${suite}`);
 
 const clientImportsOnlyTheProtocol: Rule = (tree) =>
