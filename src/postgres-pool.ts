@@ -198,13 +198,15 @@ async function createPool(url: string, max: number, where: string): Promise<Post
     fallback_application_name: "tidings",
     connectionTimeoutMillis: CONNECT_WITHIN_MS,
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     onConnect: refuseStandby,
   });
 }
 
 /** What a standby answers may be old, and a cursor from it would be a lie. */
 async function refuseStandby(client: Pick<PostgresClient, "query">): Promise<void> {
-  const { rows } = await client.query({ text: "SELECT pg_is_in_recovery() AS standby" });
+  const query = { text: "SELECT pg_is_in_recovery() AS standby", query_timeout: CONNECT_WITHIN_MS };
+  const { rows } = await client.query(query);
   if (rows[0]?.standby) throw new Error("the server is a standby; only a primary will do");
 }
 
