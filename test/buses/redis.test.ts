@@ -168,7 +168,7 @@ describeWith("redis", () => {
 
       await server.kill();
       await eventually(() => expect(statuses).toEqual(["down"]));
-      await bus.publish(names[0]!, entry(2)); // lost, and nobody is told by an exception
+      await bus.publish(names[0]!, entry(2)); // no exception, whatever becomes of it
       const late = bus.subscribe("late", hear("late"));
       await server.start();
       await eventually(() => expect(statuses).toEqual(["down", "up"]));
@@ -182,7 +182,8 @@ describeWith("redis", () => {
       await eventually(() =>
         expect([...heard.values()].filter((cursors) => cursors.includes("e.3"))).toHaveLength(101),
       );
-      expect(heard.get(names[0]!)).toEqual(["e.1", "e.3"]);
+      // A caller's client may send e.2 when it is connected again: late, and allowed.
+      expect(heard.get(names[0]!)!.filter((cursor) => cursor !== "e.2")).toEqual(["e.1", "e.3"]);
     });
   });
 
