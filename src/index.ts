@@ -48,3 +48,4 @@ export {
   type Publisher,
   type PublisherOptions,
 } from "./publishers/publisher.ts";
+export { getRedisUrl, RedisBus, RedisPubSubPublisher } from "./publishers/redis.ts";

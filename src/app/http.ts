@@ -37,13 +37,17 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   return reply.code(status).send({ error: errorBody(known) });
 }
 
+// A commit whose answer was lost may have been made.
+const UNAVAILABLE =
+  "the store cannot be reached now; try again, with the same Idempotency-Key to change nothing twice";
+
 function errorBody({ code, detail, field }: TidingsError): {
   code: ErrorCode;
   message: string;
   field?: string;
 } {
   // What failed inside (a path, a host) is the log's business.
-  const message = code === "unavailable" ? "the store cannot be reached now; nothing was changed" : detail;
+  const message = code === "unavailable" ? UNAVAILABLE : detail;
   return field === undefined ? { code, message } : { code, message, field };
 }
 

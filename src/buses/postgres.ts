@@ -6,7 +6,7 @@ import {
   type PostgresAddress,
   type PostgresClient,
   type PostgresPool,
-} from "../postgres-pool.ts";
+} from "../services/postgres-pool.ts";
 import type { Bus } from "./bus.ts";
 import { type BusOnError, type Session, type SessionEvents, sessionBus, within } from "./sessions.ts";
 

@@ -1,7 +1,12 @@
 /** Subscriptions on one connection of its own, which outlive it: when it is lost, another takes them all up again. */
 import { TidingsError } from "../errors.ts";
-import { type OnMessage, type RedisAddress, type RedisSubscriptions, redisLibrary } from "../redis-client.ts";
-import { closed, keepConnected, unavailable } from "../redis-link.ts";
+import {
+  type OnMessage,
+  type RedisAddress,
+  type RedisSubscriptions,
+  redisLibrary,
+} from "../services/redis-client.ts";
+import { closed, keepConnected, unavailable } from "../services/redis-link.ts";
 import type { BusStatus } from "./bus.ts";
 
 export interface RedisSubscriber {

@@ -1,5 +1,5 @@
-import type { RedisAddress, RedisClient } from "../redis-client.ts";
-import { redisLink } from "../redis-link.ts";
+import type { RedisAddress, RedisClient } from "../services/redis-client.ts";
+import { redisLink } from "../services/redis-link.ts";
 import type { Bus, Listener } from "./bus.ts";
 import { decodeAnnouncement, encodeAnnouncement } from "./encoding.ts";
 import { redisSubscriber } from "./redis-subscriber.ts";

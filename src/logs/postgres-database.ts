@@ -1,6 +1,6 @@
 /** Transactions on PostgreSQL, and the versions of the schema. Everything of Tidings is in the schema `tidings`. */
 import { TidingsError } from "../errors.ts";
-import { openConnections, type PostgresAddress, type Query } from "../postgres-pool.ts";
+import { openConnections, type PostgresAddress, type Query } from "../services/postgres-pool.ts";
 
 export interface PostgresDatabase {
   /** Brings `part` of the schema to its newest version: one string of SQL per version, never edited once out. */

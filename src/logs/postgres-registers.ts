@@ -1,7 +1,7 @@
 /** A log's registers in PostgreSQL, for the page store that keeps more beside them. */
 import { TidingsError } from "../errors.ts";
-import type { Query } from "../postgres-pool.ts";
 import { type Announcement, type Cursor, type Draft, formatCursor } from "../protocol.ts";
+import type { Query } from "../services/postgres-pool.ts";
 import { beginEpoch, type History, headOf, newEpoch, resolveCursor } from "./history.ts";
 import { MAX_SINCE_BYTES, type Since } from "./log.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";

@@ -9,8 +9,8 @@ import {
   parseCursor,
   type Render,
 } from "../protocol.ts";
-import type { RedisAddress } from "../redis-client.ts";
-import { isReply, redisLink, unavailable } from "../redis-link.ts";
+import type { RedisAddress } from "../services/redis-client.ts";
+import { isReply, redisLink, unavailable } from "../services/redis-link.ts";
 import { type EpochStart, type History, newEpoch, resolveCursor } from "./history.ts";
 import type { Log } from "./log.ts";
 import { APPEND, HEADS, type Script, SINCE, ZERO } from "./redis-script.ts";

@@ -3,8 +3,8 @@ import { headOf, newEpoch } from "../logs/history.ts";
 import { type PostgresDatabase, withPostgres } from "../logs/postgres-database.ts";
 import { type LockedChannel, type PostgresRegisters, postgresRegisters } from "../logs/postgres-registers.ts";
 import { keepPurged, type Row, toChannel } from "../logs/rows.ts";
-import type { PostgresPool, Query } from "../postgres-pool.ts";
 import { type Announcement, checkId, draftUpdate, type Entry } from "../protocol.ts";
+import type { PostgresPool, Query } from "../services/postgres-pool.ts";
 import type { Image, Page, Post } from "./model.ts";
 import {
   limitOf,

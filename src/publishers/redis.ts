@@ -2,8 +2,8 @@
 import { groupOf } from "../buses/redis.ts";
 import { type RedisSubscriber, redisSubscriber } from "../buses/redis-subscriber.ts";
 import type { Cursor, Render } from "../protocol.ts";
-import type { RedisAddress } from "../redis-client.ts";
-import { type RedisLink, redisLink } from "../redis-link.ts";
+import type { RedisAddress } from "../services/redis-client.ts";
+import { type RedisLink, redisLink } from "../services/redis-link.ts";
 import { BaseWebsocketPublisher } from "./publisher.ts";
 
 /** Where Redis is: `TIDINGS_REDIS_URL`, else `WAGTAIL_LIVE_REDIS_URL`, else `redis://127.0.0.1:6379/1`. */

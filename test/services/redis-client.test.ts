@@ -1,10 +1,10 @@
 import { Cluster, Redis } from "ioredis";
 import { createClient, createCluster } from "redis";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type RedisClient, redisLibrary } from "../src/redis-client.ts";
-import { eventually } from "../src/testing/runner.ts";
-import { describeWith } from "./support/describe-with.ts";
-import { type RedisServer, startRedisCluster } from "./support/redis-server.ts";
+import { type RedisClient, redisLibrary } from "../../src/services/redis-client.ts";
+import { eventually } from "../../src/testing/runner.ts";
+import { describeWith } from "../support/describe-with.ts";
+import { type RedisServer, startRedisCluster } from "../support/redis-server.ts";
 
 it("wants a URL of Redis, or a client that it knows", async () => {
   for (const url of ["", "127.0.0.1:6379", "http://127.0.0.1", "redis://["]) {

@@ -3,11 +3,11 @@ import type { AddressInfo } from "node:net";
 import { createServer, type Socket } from "node:net";
 import { createClient } from "redis";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { RedisConnection } from "../src/redis-client.ts";
-import { keepConnected, redisLink } from "../src/redis-link.ts";
-import { eventually } from "../src/testing/runner.ts";
-import { describeWith } from "./support/describe-with.ts";
-import { type Service, startService } from "./support/services.ts";
+import type { RedisConnection } from "../../src/services/redis-client.ts";
+import { keepConnected, redisLink } from "../../src/services/redis-link.ts";
+import { eventually } from "../../src/testing/runner.ts";
+import { describeWith } from "../support/describe-with.ts";
+import { type Service, startService } from "../support/services.ts";
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {

@@ -1,6 +1,6 @@
 /** Connections to PostgreSQL, of the caller's pool or of one of our own: each used for a limited time, never left hanging. */
 import { createHash } from "node:crypto";
-import { TidingsError } from "./errors.ts";
+import { TidingsError } from "../errors.ts";
 
 export type PostgresRow = Record<string, unknown>;
 

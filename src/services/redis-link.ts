@@ -1,6 +1,6 @@
 /** Connections to Redis that come back, and commands over them that never pile up. */
 import { setTimeout as setTimeoutPromise } from "node:timers/promises";
-import { TidingsError } from "./errors.ts";
+import { TidingsError } from "../errors.ts";
 import type { OnLost, RedisAddress, RedisCommands, RedisConnection, RedisLibrary } from "./redis-client.ts";
 import { redisLibrary } from "./redis-client.ts";
 

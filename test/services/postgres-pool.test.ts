@@ -2,11 +2,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { type Connections, openConnections } from "../src/postgres-pool.ts";
-import { eventually } from "../src/testing/runner.ts";
-import { describeWith } from "./support/describe-with.ts";
-import { onPostgres } from "./support/postgres.ts";
-import { type Service, startService } from "./support/services.ts";
+import { type Connections, openConnections } from "../../src/services/postgres-pool.ts";
+import { eventually } from "../../src/testing/runner.ts";
+import { describeWith } from "../support/describe-with.ts";
+import { onPostgres } from "../support/postgres.ts";
+import { type Service, startService } from "../support/services.ts";
 
 const WHERE = "test";
 

@@ -2,7 +2,7 @@
  * Clients of Redis or Valkey, whichever library they are of: node-redis or ioredis, for one server or for a cluster.
  * What the bus, the log and the guide's classes ask of them is here, and nothing else is.
  */
-import { TidingsError } from "./errors.ts";
+import { TidingsError } from "../errors.ts";
 
 /** A client of `redis` (node-redis) or `ioredis`, for one server or for a cluster. */
 export interface RedisClient {
