@@ -1,9 +1,14 @@
+import { once } from "node:events";
+import { connect as connectTcp } from "node:net";
 import { TidingsError } from "../errors.ts";
 import type { Bus } from "./bus.ts";
 import { type BusOnError, type Session, type SessionEvents, sessionBus, within } from "./sessions.ts";
 
 const WHERE = "nats bus";
+const DEFAULT_PORT = 4222;
 const CONNECT_WITHIN_MS = 5_000;
+/** A server greets whoever connects, before anything else. */
+const ANSWER_WITHIN_MS = 3_000;
 /** A server that leaves one ping unanswered until the next is taken for gone: noticed in 5 to 10 s. */
 const PING_EVERY_MS = 5_000;
 
@@ -127,12 +132,20 @@ function useConnection(
 
 // --- connecting --------------------------------------------------------------------------------------------
 
+interface Server {
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+}
+
 interface Servers {
-  readonly servers: string[];
-  readonly user?: string;
-  readonly pass?: string;
-  readonly token?: string;
-  readonly tls?: Record<string, never>;
+  readonly servers: readonly Server[];
+  readonly options: {
+    readonly user?: string;
+    readonly pass?: string;
+    readonly token?: string;
+    readonly tls?: Record<string, never>;
+  };
 }
 
 /** NATS's own client takes no credentials from a URL. A user without a password is a token. */
@@ -149,14 +162,20 @@ function parseServers(url: string): Servers {
   const { username, password, protocol } = urls[0]!;
   const [user, pass] = [decodeURIComponent(username), decodeURIComponent(password)];
   return {
-    servers: urls.map(({ host }) => host),
-    ...(user && pass && { user, pass }),
-    ...(user && !pass && { token: user }),
-    ...(protocol === "tls:" && { tls: {} }),
+    servers: urls.map(({ host, hostname, port }) => ({
+      address: host,
+      host: hostname.replace(/^\[|\]$/g, ""),
+      port: Number(port || DEFAULT_PORT),
+    })),
+    options: {
+      ...(user && pass && { user, pass }),
+      ...(user && !pass && { token: user }),
+      ...(protocol === "tls:" && { tls: {} }),
+    },
   };
 }
 
-async function connectTo(servers: Servers): Promise<NatsConnection> {
+async function connectTo({ servers, options }: Servers): Promise<NatsConnection> {
   let library: typeof import("@nats-io/transport-node");
   try {
     library = await import("@nats-io/transport-node");
@@ -165,11 +184,31 @@ async function connectTo(servers: Servers): Promise<NatsConnection> {
     throw new TidingsError("settings", detail, { where: WHERE, cause });
   }
   return library.connect({
-    ...servers,
+    ...options,
+    servers: await firstToAnswer(servers),
     name: "tidings",
     reconnect: false,
     timeout: CONNECT_WITHIN_MS,
     pingInterval: PING_EVERY_MS,
     maxPingOut: 1,
   });
+}
+
+/** The library keeps a socket open to each server that took it and then stayed silent: it is only shown others. */
+async function firstToAnswer(servers: readonly Server[]): Promise<string> {
+  let failure: unknown;
+  const start = Math.floor(Math.random() * servers.length);
+  for (const server of [...servers.slice(start), ...servers.slice(0, start)]) {
+    const socket = connectTcp(server);
+    try {
+      await once(socket, "data", { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+      return server.address;
+    } catch (error) {
+      failure = (error as Error).name === "AbortError" ? new Error("no answer") : error;
+    } finally {
+      // What is still to come of it must not end the process.
+      socket.on("error", () => {}).destroy();
+    }
+  }
+  throw failure;
 }

@@ -128,7 +128,9 @@ export function sessionBus({ where, open, onError = console.error }: SessionBusO
   }
 
   function unavailable(cause: unknown): TidingsError {
-    const reason = cause instanceof Error && cause.message ? cause.message : "the connection ended";
+    // Node's for a name with several addresses, all of which refuse, says it only in its parts.
+    const [first] = cause instanceof AggregateError ? cause.errors : [cause];
+    const reason = first instanceof Error && first.message ? first.message : "the connection ended";
     return new TidingsError("unavailable", `the server cannot be reached: ${reason}`, { where, cause });
   }
 

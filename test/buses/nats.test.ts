@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { Bus } from "../../src/buses/bus.ts";
@@ -106,6 +108,20 @@ describeWith("nats", () => {
     await bus.publish("finals", { cursor: "e.1" });
     await eventually(() => expect(heard).toEqual(["e.1"]));
     expect(errors).toEqual([["message", expect.stringContaining('channel "finals"')]]);
+  });
+
+  it("keeps no socket to a server that takes connections and stays silent", async () => {
+    const silent = createServer().listen(0, "127.0.0.1");
+    onTestFinished(() => void silent.close());
+    await once(silent, "listening");
+    const errors: unknown[] = [];
+    const { port } = silent.address() as AddressInfo;
+    const bus = natsBus({ url: `nats://127.0.0.1:${port}`, onError: (error) => errors.push(error) });
+    await eventually(() => expect(errors.map(String)).toEqual([expect.stringContaining("no answer")]));
+    await bus.close();
+    const connections = () =>
+      new Promise((resolve) => silent.getConnections((_error, count) => resolve(count)));
+    await eventually(async () => expect(await connections()).toBe(0));
   });
 
   it("refuses settings that cannot be right, without telling the password", () => {

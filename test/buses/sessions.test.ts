@@ -179,3 +179,11 @@ it("sends what is larger than the server takes as its cursor alone", async () =>
   await bus.publish("a", { renders, removals: [], cursor: "e.1" });
   await eventually(() => expect(heard).toEqual([{ cursor: "e.1" }]));
 });
+
+it("tells why a name with several addresses cannot be reached", async () => {
+  const refused = [new Error("connect ECONNREFUSED ::1:1"), new Error("connect ECONNREFUSED 127.0.0.1:1")];
+  const { errors } = observed(async () => {
+    throw new AggregateError(refused);
+  });
+  await eventually(() => expect(errors.map(String)).toEqual([expect.stringContaining("ECONNREFUSED ::1:1")]));
+});
