@@ -1,0 +1,28 @@
+const PATH = /^\/ws\/channel\/([^/?]+)\/$/;
+
+/** Where a reader wants to join, not checked yet: the hub does that. */
+export interface Place {
+  readonly channel: string;
+  readonly cursor: string | null;
+}
+
+/**
+ * What the path and query of a request ask for by PROTOCOL.md; `null` when they ask for something else.
+ *
+ * @example
+ * placeOf("/live/ws/channel/caf%C3%A9/?cursor=k3Zq.17", "/live"); // { channel: "café", cursor: "k3Zq.17" }
+ */
+export function placeOf(url: string, base = ""): Place | null {
+  const [path = "", query = ""] = url.split("?", 2);
+  const match = path.startsWith(base) ? PATH.exec(path.slice(base.length)) : null;
+  return match && { channel: decode(match[1]!), cursor: new URLSearchParams(query).get("cursor") };
+}
+
+/** Empty, and hence no channel id, for what is no percent-encoded UTF-8. */
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return "";
+  }
+}
