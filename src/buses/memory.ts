@@ -1,13 +1,13 @@
+import { TidingsError } from "../errors.ts";
 import type { Bus, Listener } from "./bus.ts";
 
-/** Announcements reach listeners of this process, in the order published, before `publish` resolves. */
 export interface MemoryBusOptions {
   /** Told when a listener throws; the others are called all the same. Default: `console.error`. */
   readonly onError?: (error: unknown, context: { stage: string }) => void;
 }
 
 /**
- * The bus of a single process.
+ * The bus of a single process. Announcements reach its listeners in the order published, before `publish` resolves.
  *
  * @example
  * const bus = memoryBus();
@@ -15,6 +15,7 @@ export interface MemoryBusOptions {
  */
 export function memoryBus({ onError = console.error }: MemoryBusOptions = {}): Bus {
   const channels = new Map<string, Set<Listener>>();
+  let isClosed = false;
   return {
     async publish(channel, announcement) {
       for (const listener of channels.get(channel) ?? []) {
@@ -27,6 +28,7 @@ export function memoryBus({ onError = console.error }: MemoryBusOptions = {}): B
     },
 
     async subscribe(channel, listener) {
+      if (isClosed) throw new TidingsError("closed", "the bus has been closed", { where: "memory bus" });
       // A wrapper of its own, so that one function subscribed twice is two subscriptions.
       const own: Listener = (announcement) => listener(announcement);
       const listeners = channels.get(channel) ?? new Set();
@@ -38,6 +40,7 @@ export function memoryBus({ onError = console.error }: MemoryBusOptions = {}): B
     },
 
     async close() {
+      isClosed = true;
       channels.clear();
     },
   };

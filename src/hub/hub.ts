@@ -25,6 +25,8 @@ const LOG_ANSWERS_MS = 10_000;
 const LOG_QUIET_MS = 1_000;
 /** How long a page's first reader waits for the bus; then the log will do. */
 const BUS_WAITED_FOR_MS = 1_000;
+/** How long the end waits for the bus to let go of pages. */
+const UNSUBSCRIBED_MS = 500;
 /** How soon a subscription that failed is tried again. */
 const SUBSCRIBE_AGAIN_MS = 1_000;
 /** Answers of the log that are kept for other readers, in all. */
@@ -561,7 +563,8 @@ export function createHub({
       for (const member of [...channel.current, ...channel.lagging]) sendAway(member, frames);
     }
     if (counts.readers > 0) await within(drainMs, left);
-    await Promise.all([...channels.values()].map(leave));
+    // A bus that is away answers nothing; closing it, which follows, ends its subscriptions all the same.
+    await within(UNSUBSCRIBED_MS, Promise.all([...channels.values()].map(leave)));
   }
 
   return {

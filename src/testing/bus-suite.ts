@@ -46,6 +46,30 @@ export function busSuite({ describe, it }: Runner, { make, join }: BusSuiteOptio
       assert.deepEqual(other.cursors(), ["e.1"]);
     });
 
+    test("keeps each publisher's order when 20 publish at once", async (from, to) => {
+      const names = Array.from({ length: 20 }, (_, n) => `channel ${n % 4}`);
+      const listeners = await Promise.all(names.slice(0, 4).map((name) => listen(to, name)));
+      await Promise.all(
+        names.map(async (name, publisher) => {
+          for (let n = 1; n <= 25; n++) await from.publish(name, entry(publisher * 1_000 + n));
+        }),
+      );
+      await eventually(() => {
+        for (const { heard } of listeners) assert.equal(heard.length, 125);
+      });
+      for (const { cursors } of listeners) {
+        const seqs = cursors().map((cursor) => Number(cursor.slice(2)));
+        for (const publisher of new Set(seqs.map((seq) => Math.floor(seq / 1_000)))) {
+          const own = seqs.filter((seq) => Math.floor(seq / 1_000) === publisher);
+          assert.deepEqual(
+            own,
+            own.toSorted((a, b) => a - b),
+          );
+          assert.equal(own.length, 25);
+        }
+      }
+    });
+
     test("brings the update whole, or its cursor alone", async (from, to) => {
       const listener = await listen(to, "finals");
       await from.publish("finals", entry(7));
@@ -112,6 +136,12 @@ export function busSuite({ describe, it }: Runner, { make, join }: BusSuiteOptio
       await from.publish("channel 9999", entry(1));
       await eventually(() => assert.deepEqual(listeners[9999]!.cursors(), ["e.1"]));
       await Promise.all(listeners.map(({ end }) => end()));
+    });
+
+    test("after close() nobody subscribes", async (from) => {
+      await from.close();
+      await from.close();
+      await assert.rejects(async () => from.subscribe("finals", () => {}), { code: "closed" });
     });
 
     test("close() while publishing neither throws nor hangs", async (from) => {

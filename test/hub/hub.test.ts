@@ -431,6 +431,15 @@ describe("the door", () => {
     expect(frames).toEqual([{ renders: {}, removals: [], cursor }]);
   });
 
+  it("ends though its bus answers nothing", async () => {
+    const bus: Bus = { ...memoryBus(), subscribe: async () => () => new Promise(() => {}) };
+    const hub = createHub({ log: memoryLog(), bus });
+    await joinHub(hub);
+    const started = Date.now();
+    await hub.close();
+    expect(Date.now() - started).toBeLessThan(2_000);
+  });
+
   it("asks readers back in a window that grows with their number", async () => {
     const hub = createHub({ log: memoryLog(), bus: memoryBus() });
     const readers = await Promise.all(Array.from({ length: 3_000 }, () => joinHub(hub)));
