@@ -1,5 +1,8 @@
 const PATH = /^\/ws\/channel\/([^/?]+)\/$/;
 
+/** A larger message of a reader closes with 1009; a library that is told need not take it in first. */
+export const MAX_MESSAGE_BYTES = 4096;
+
 /** Where a reader wants to join, not checked yet: the hub does that. */
 export interface Place {
   readonly channel: string;
