@@ -131,7 +131,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   store: {
     type: z.union([service("postgres", "postgresql"), path]),
     allowed: "a SQLite file or a postgres:// URL",
-    help: "SQLite file of pages and posts (in the data folder: tidings.db), or postgres://…",
+    help: "pages and posts: a SQLite file (default: tidings.db in data), postgres://…",
   },
   bus: {
     type: z.union([
@@ -139,13 +139,13 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
       service("redis", "rediss", "nats", "tls", "postgres", "postgresql", "amqp", "amqps"),
     ]),
     allowed: `"memory", or a redis://, nats://, postgres:// or amqp:// URL`,
-    help: "what joins several servers: memory (none), or redis://, nats://, postgres://, amqp://…",
+    help: "joins several servers: redis://, nats://, postgres://, amqp://…",
     default: "memory",
   },
   log: {
     type: z.union([z.enum(["store", "memory"]), service("redis", "rediss")]),
     allowed: `"store", "memory" or a redis:// URL`,
-    help: "where channels without a stored page keep their history: store, memory, redis://…",
+    help: "history of channels without a stored page: store, memory, redis://…",
     default: "store",
   },
   trustProxy: {

@@ -88,6 +88,7 @@ function storeIn(db: SqliteDatabase, render: RenderOptions): PageStore {
     pages: db.prepare(
       `SELECT * FROM pages WHERE (created, name) < (?, ?) ORDER BY created DESC, name DESC LIMIT ?`,
     ),
+    newestPage: db.prepare("SELECT max(created) AS created FROM pages"),
     addPage: db.prepare("INSERT INTO pages (name, title, created, modified) VALUES (?, ?, ?, ?)"),
     setTitle: db.prepare("UPDATE pages SET title = ?, modified = ? WHERE name = ?"),
     touch: db.prepare("UPDATE pages SET modified = ?, shown = shown + ? WHERE name = ?"),
@@ -182,7 +183,9 @@ function storeIn(db: SqliteDatabase, render: RenderOptions): PageStore {
           () => {
             if (sql.hasPage.get(channelId)) throw refuse.pageExists(channelId);
             registers.begin(channelId);
-            const now = Date.now();
+            // Two pages of one millisecond would be listed by their names.
+            const newest = Number(sql.newestPage.get()?.created ?? 0);
+            const now = Math.max(Date.now(), newest + 1);
             sql.addPage.run(channelId, title, now, now);
             return page(channelId);
           },

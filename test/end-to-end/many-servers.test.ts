@@ -174,8 +174,11 @@ describe.each(BUSES)("three servers on one Postgres, joined by %s", (kind) => {
         await new Promise((resolve) => setTimeout(resolve, 8_000));
         // What was posted by now is before all readers two seconds later: the hub asks the log.
         const { cursor } = await stored(site.servers[0]!, channel);
-        await new Promise((resolve) => setTimeout(resolve, 2_000));
-        for (const reader of opened) expect(seqOf(reader.cursor)).toBeGreaterThanOrEqual(seqOf(cursor));
+        for (const reader of opened) {
+          await expect
+            .poll(() => seqOf(reader.cursor), { timeout: 2_000 })
+            .toBeGreaterThanOrEqual(seqOf(cursor));
+        }
         await site.bus.start();
         await new Promise((resolve) => setTimeout(resolve, 1_000));
         isOver = true;

@@ -125,7 +125,7 @@ export async function startService(kind: ServiceKind): Promise<Service> {
   const program = find();
   if (program === undefined) throw new Error(`${kind} is not installed: see scripts/install-test-tools.ts`);
   const folder = mkdtempSync(join(tmpdir(), `tidings-${kind}-`));
-  const port = await freePort();
+  let port = await freePort();
   prepare?.(folder, program);
   let child: ChildProcess;
 
@@ -157,7 +157,16 @@ export async function startService(kind: ServiceKind): Promise<Service> {
     await ended;
   }
 
-  await start();
+  // Between the look for a free port and the start another test may have taken it.
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await start();
+      break;
+    } catch (error) {
+      if (child!.exitCode === null || attempt === 3) throw error;
+      port = await freePort();
+    }
+  }
   return {
     url: url(port),
     port,
