@@ -1,0 +1,121 @@
+import type { Hooks, Peer } from "crossws";
+import type { Admitted, Connection, Reader, Transport } from "../hub/connection.ts";
+import type { Hub } from "../hub/hub.ts";
+import { placeOf } from "./paths.ts";
+
+/** crossws tells of no handshake that failed: what is not open by then gives its place back. */
+const OPENS_MS = 10_000;
+
+export interface CrosswsAdapterOptions {
+  /** The reader's address, for the limit per address. Default: the request's `ip`, which srvx (of h3 and Nitro) sets. */
+  readonly addressOf?: (request: Request) => string | undefined;
+  /** The host that was asked, for the check of origins. Default: the `Host` header. */
+  readonly hostOf?: (request: Request) => string | undefined;
+  /** Before the path, when the site lives below one: `"/live"`. */
+  readonly base?: string;
+}
+
+/**
+ * The hooks of crossws for `/ws/channel/<channel id>/`; upgrades to other paths get 404. Pings, and the size up to which
+ * a message is taken in before it is refused, are crossws's own: on Node give it `serverOptions: { maxPayload: 4096 }`.
+ *
+ * @example
+ * // h3
+ * app.get("/ws/channel/**", defineWebSocketHandler(crosswsWebSocket(hub)));
+ *
+ * @example
+ * // Nitro and Nuxt, with `experimental.websocket`: server/routes/ws/channel/[...].ts
+ * export default defineWebSocketHandler(crosswsWebSocket(hub));
+ *
+ * @example
+ * // crossws itself
+ * const ws = nodeAdapter({ hooks: crosswsWebSocket(hub), serverOptions: { maxPayload: 4096 } });
+ * server.on("upgrade", ws.handleUpgrade);
+ */
+export function crosswsWebSocket(hub: Hub, options: CrosswsAdapterOptions = {}): CrosswsHooks {
+  const {
+    addressOf = (request) => (request as { ip?: string }).ip,
+    hostOf = (request) => request.headers.get("host") ?? undefined,
+    base = "",
+  } = options;
+  const readers = new WeakMap<Peer, Reader>();
+
+  return {
+    async upgrade(request) {
+      const { pathname, search } = new URL(request.url);
+      const place = placeOf(pathname + search, base);
+      if (!place) return new Response("no such path", { status: 404 });
+      const answer = await hub.admit({
+        ...place,
+        origin: request.headers.get("origin") ?? undefined,
+        host: hostOf(request),
+        address: addressOf(request),
+        transport,
+      });
+      if ("status" in answer) {
+        const { status, reason, retryAfter } = answer;
+        const headers = retryAfter === undefined ? {} : { "Retry-After": String(retryAfter) };
+        return new Response(reason, { status, headers });
+      }
+      return { context: { [ENTERING]: entering(answer) } };
+    },
+
+    open(peer) {
+      const answer = (peer.context[ENTERING] as Entering).take();
+      if (answer) readers.set(peer, answer.open(connectionOf(peer)));
+      else peer.close(1011, "the handshake took too long");
+    },
+    message(peer, message) {
+      readers.get(peer)?.message(message.uint8Array().byteLength);
+    },
+    drain(peer) {
+      readers.get(peer)?.drained();
+    },
+    close(peer) {
+      readers.get(peer)?.closed();
+      readers.delete(peer);
+    },
+  };
+}
+
+export type CrosswsHooks = Pick<Hooks, "upgrade" | "open" | "message" | "drain" | "close">;
+
+/** Where a peer's context has its {@link Entering}. */
+const ENTERING = "tidings";
+
+/** A reader between admission and open. */
+interface Entering {
+  /** Its place, once; `null` when it was given back. */
+  take(): Admitted<string> | null;
+}
+
+function entering(answer: Admitted<string>): Entering {
+  let place: Admitted<string> | null = answer;
+  const timer = setTimeout(() => {
+    place = null;
+    answer.cancel();
+  }, OPENS_MS);
+  return {
+    take() {
+      clearTimeout(timer);
+      return place;
+    },
+  };
+}
+
+/** Text, for crossws sends what is no string as binary. */
+const transport: Transport<string> = { encode: (text) => text };
+
+function connectionOf(peer: Peer): Connection<string> {
+  return {
+    send(text) {
+      peer.send(text);
+    },
+    close(code, reason) {
+      peer.close(code, reason);
+    },
+    get bufferedAmount() {
+      return peer.bufferedAmount;
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { type ServerType, serve, upgradeWebSocket, type WebSocketServerLike } from "@hono/node-server";
+import { getConnInfo } from "@hono/node-server/conninfo";
+import { Hono } from "hono";
+import { describe, expect, it } from "vitest";
+import { WebSocketServer } from "ws";
+import { honoWebSocket } from "../../src/adapters/hono.ts";
+import { memoryBus } from "../../src/buses/memory.ts";
+import { createHub } from "../../src/hub/hub.ts";
+import { memoryLog } from "../../src/logs/memory.ts";
+import { adapterSuite } from "../../src/testing/adapter-suite.ts";
+import { statusOf } from "../support/upgrade.ts";
+
+async function listen(app: Hono): Promise<{ url: string; close(): Promise<void> }> {
+  const wss = new WebSocketServer({ noServer: true, maxPayload: 4096 });
+  const server: ServerType = serve({
+    fetch: app.fetch,
+    port: 0,
+    hostname: "127.0.0.1",
+    websocket: { server: wss as WebSocketServerLike },
+  });
+  await once(server, "listening");
+  return {
+    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async close() {
+      for (const socket of wss.clients) socket.terminate();
+      if ("closeAllConnections" in server) server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+adapterSuite(
+  { describe, it },
+  {
+    start: (hub) => {
+      const app = new Hono();
+      app.get("/ws/channel/:id/", honoWebSocket(hub, { upgradeWebSocket, getConnInfo }));
+      return listen(app);
+    },
+  },
+);
+
+describe("hono adapter", () => {
+  it("is a handler like any other: below a base, behind middleware, beside routes", async () => {
+    const hub = createHub({ log: memoryLog(), bus: memoryBus() });
+    const site = new Hono();
+    site.use(async (c, next) => (c.req.header("authorization") ? next() : c.text("no", 401)));
+    site.get("/ws/channel/:id/", honoWebSocket(hub, { upgradeWebSocket }));
+    const app = new Hono().route("/live", site).get("/page", (c) => c.text("a page"));
+    const { url, close } = await listen(app);
+    const headers = { authorization: "Bearer reader" };
+    expect(await statusOf(`${url}/live/ws/channel/finals/`)).toBe(401);
+    expect(await statusOf(`${url}/live/ws/channel/finals/`, { headers })).toBe(101);
+    expect(await statusOf(`${url}/ws/channel/finals/`, { headers })).toBe(404);
+    const plain = url.replace("ws:", "http:");
+    expect(await (await fetch(`${plain}/page`)).text()).toBe("a page");
+    expect((await fetch(`${plain}/live/ws/channel/finals/`, { headers })).status).toBe(404);
+    await hub.close();
+    await close();
+  });
+});
