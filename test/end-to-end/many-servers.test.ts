@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Cuttable, cuttable } from "../support/cuttable.ts";
 import { describeWith } from "../support/describe-with.ts";
@@ -7,7 +8,19 @@ import { request, text } from "../support/server.ts";
 import { type Service, type ServiceKind, startService } from "../support/services.ts";
 
 const TOKEN = "hush-hush-hush-hush";
-const BUSES: readonly ServiceKind[] = ["redis", "nats", "postgres", "rabbitmq"];
+/** How many connections a process holds to each bus (docs/buses.md). */
+const CONNECTIONS: Readonly<Record<ServiceKind, number>> = { redis: 2, nats: 1, postgres: 2, rabbitmq: 1 };
+const BUSES = Object.keys(CONNECTIONS) as readonly ServiceKind[];
+
+/** Connections of this machine to a port of it that are established. */
+function establishedTo(port: number): number {
+  const ESTABLISHED = "01";
+  const remote = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , to, state]) => to?.endsWith(remote) && state === ESTABLISHED).length;
+}
 
 /** Three processes of one site, and what they stand on. */
 interface Site {
@@ -134,6 +147,13 @@ describe.each(BUSES)("three servers on one Postgres, joined by %s", (kind) => {
         }
       });
 
+      /** The kernel's count of connections to the bus: what docs/buses.md says, however much was published. */
+      async function expectConnections(): Promise<void> {
+        if (!existsSync("/proc/net/tcp")) return; // only Linux tells
+        const count = () => establishedTo(site.bus.port);
+        await expect.poll(count, { timeout: 10_000 }).toBe(site.servers.length * CONNECTIONS[kind]);
+      }
+
       it("readers on each see what 20 writers send to any, in one order, with the same cursors", async () => {
         const opened = await open(5);
         const ids: string[] = [];
@@ -143,6 +163,7 @@ describe.each(BUSES)("three servers on one Postgres, joined by %s", (kind) => {
         };
         await Promise.all(Array.from({ length: 20 }, writer));
         await expectEqual(opened, site.servers[1]!, channel);
+        await expectConnections();
       });
 
       it("a reader that goes on at another server gets only what it missed", async () => {
@@ -190,6 +211,7 @@ describe.each(BUSES)("three servers on one Postgres, joined by %s", (kind) => {
           const bus = () => request(server.url, "GET", "/readyz").then(({ json }) => json.bus);
           await expect.poll(bus, { timeout: 30_000 }).toBe("up");
         }
+        await expectConnections();
       }, 90_000);
 
       it("the store cannot be reached for 5 s: no server ends, nothing acknowledged is lost", async () => {
