@@ -5,7 +5,6 @@ import { placeOf } from "./paths.ts";
 const MAX_MESSAGE_BYTES = 4096;
 /** Bun pings in time, and ends who neither answers nor takes a byte for this long. */
 const IDLE_SECONDS = 60;
-const WEBSOCKET_VERSION = "13";
 
 /** What the adapter uses of Bun's `Server`. */
 export interface BunServer {
@@ -75,9 +74,6 @@ export function bunWebSocket(
       const place = placeOf(pathname + search, base);
       if (!place || request.headers.get("upgrade")?.toLowerCase() !== "websocket")
         return fetch(request, server);
-      // Bun would take any.
-      if (request.headers.get("sec-websocket-version") !== WEBSOCKET_VERSION)
-        return refuse(400, "not a handshake");
       const answer = await hub.admit({
         ...place,
         origin: request.headers.get("origin") ?? undefined,
@@ -86,7 +82,8 @@ export function bunWebSocket(
         transport,
       });
       if ("status" in answer) return refuse(answer.status, answer.reason, answer.retryAfter);
-      if (!request.signal.aborted && server.upgrade(request, { data: new Seat(answer) })) return undefined;
+      if (server.upgrade(request, { data: new Seat(answer) })) return undefined;
+      // Bun answers a malformed handshake itself, or the reader has left.
       answer.cancel();
       return refuse(400, "not a handshake");
     },
@@ -111,7 +108,7 @@ export function bunWebSocket(
       },
       close(socket, code, reason) {
         if (!(socket.data instanceof Seat)) return others?.close?.(socket, code, reason);
-        socket.data.reader?.closed();
+        socket.data.leave();
       },
     } as Required<BunSocketHandlers>,
   };
@@ -124,6 +121,7 @@ const transport: Transport<string> = { encode: (text) => text };
 class Seat {
   readonly #admitted: Admitted<string>;
   reader: Reader | undefined;
+  #left = false;
 
   constructor(admitted: Admitted<string>) {
     this.#admitted = admitted;
@@ -140,6 +138,13 @@ class Seat {
         return socket.getBufferedAmount();
       },
     });
+    // A hub that is closing sends away at once; Bun tells of it before `open` has returned.
+    if (this.#left) this.reader.closed();
+  }
+
+  leave(): void {
+    this.#left = true;
+    this.reader?.closed();
   }
 }
 

@@ -1,31 +1,154 @@
-/**
- * Runs the conformance suite on Bun, and prints each test's outcome as a line of JSON. Started by bun.test.ts.
- */
-import { type BunServer, bunWebSocket } from "../../src/adapters/bun.ts";
-import type { Hub } from "../../src/hub/hub.ts";
-import { adapterSuite } from "../../src/testing/adapter-suite.ts";
+/** What is tested on Bun: bun.test.ts starts this file there. Prints each test's outcome as a line of JSON. */
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { WebSocket } from "ws";
+import { type BunAdapterOptions, type BunServer, bunWebSocket } from "../../src/adapters/bun.ts";
+import { memoryBus } from "../../src/buses/memory.ts";
+import { createHub, type Hub, type HubOptions } from "../../src/hub/hub.ts";
+import { memoryLog } from "../../src/logs/memory.ts";
+import { adapterSuite, type RunnerThatSkips } from "../../src/testing/adapter-suite.ts";
+import { eventually } from "../../src/testing/runner.ts";
 
 declare const Bun: {
   serve(options: object): BunServer & { readonly port: number; stop(closeActive: boolean): Promise<void> };
 };
 
-async function start(hub: Hub) {
-  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", ...bunWebSocket(hub) });
+export async function start(
+  hub: Hub,
+  options: BunAdapterOptions = {},
+): Promise<{ url: string; close(): Promise<void> }> {
+  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", ...bunWebSocket(hub, options) });
   return { url: `ws://127.0.0.1:${server.port}`, close: () => server.stop(true) };
 }
 
-const tests: { name: string; body: () => Promise<void> }[] = [];
-const it = Object.assign((name: string, body: () => Promise<void>) => tests.push({ name, body }), {
-  skip: () => {},
-});
-adapterSuite({ describe: (_name, body) => body(), it }, { start });
+export function bunTests({ describe, it }: RunnerThatSkips): void {
+  const test = (
+    name: string,
+    options: BunAdapterOptions & Pick<HubOptions, "maxConnectionsPerAddress">,
+    body: (url: string, hub: Hub) => Promise<void>,
+  ) =>
+    it(name, async () => {
+      const { maxConnectionsPerAddress = 0 } = options;
+      const hub = createHub({ log: memoryLog(), bus: memoryBus(), maxConnectionsPerAddress });
+      const { url, close } = await start(hub, options);
+      try {
+        await body(url, hub);
+      } finally {
+        await hub.close({ drainMs: 1_000 });
+        await close();
+      }
+    });
 
-for (const { name, body } of tests) {
-  let error: string | undefined;
-  try {
-    await body();
-  } catch (thrown) {
-    error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  describe("bun adapter", () => {
+    const told: string[] = [];
+    const others: BunAdapterOptions = {
+      fetch: (request, server) =>
+        server.upgrade(request, { data: "chat" }) ? undefined : new Response("a page of the site"),
+      websocket: {
+        open: (socket) => void socket.send(`hello ${socket.data}`),
+        message: (socket, text) => void socket.send(`you said ${text}`),
+        close: (_socket, code, reason) => void told.push(`${code} ${reason}`),
+      },
+    };
+    test("leaves other requests and sockets of the server to their handlers", others, async (url, hub) => {
+      for (const path of ["/", "/ws/channel/finals/"]) {
+        const answer = await fetch(url.replace("ws:", "http:") + path);
+        assert.equal(await answer.text(), "a page of the site");
+      }
+      const chat = new WebSocket(`${url}/chat`);
+      assert.equal(await nextText(chat), "hello chat");
+      chat.send("hi");
+      assert.equal(await nextText(chat), "you said hi");
+      const reader = await opened(`${url}/ws/channel/finals/`);
+      assert.equal(hub.stats().readers, 1);
+      reader.close();
+      await eventually(() => assert.equal(hub.stats().readers, 0));
+      chat.close(4000, "bye");
+      await eventually(() => assert.deepEqual(told, ["4000 bye"]));
+    });
+
+    test("serves below a base, and only there", { base: "/live" }, async (url, hub) => {
+      (await opened(`${url}/live/ws/channel/finals/`)).terminate();
+      await eventually(() => assert.equal(hub.stats().admitted, 1));
+      await assert.rejects(opened(`${url}/ws/channel/finals/`));
+    });
+
+    test("takes the address and the host from what it is told", {
+      addressOf: (request) => request.headers.get("x-address") ?? undefined,
+      hostOf: () => "news.example",
+      maxConnectionsPerAddress: 1,
+    }, async (url) => {
+      const headers = (address: string) => ({ origin: "https://news.example", "x-address": address });
+      const path = `${url}/ws/channel/finals/`;
+      const [one, two] = [await opened(path, headers("one")), await opened(path, headers("two"))];
+      await assert.rejects(opened(path, headers("one")));
+      for (const socket of [one, two]) socket.terminate();
+    });
+
+    test("gives the place of a malformed handshake back", { maxConnectionsPerAddress: 1 }, async (url) => {
+      const { hostname, port } = new URL(url);
+      const answer = await new Promise<string>((resolve, reject) => {
+        const socket = connect(Number(port), hostname, () =>
+          socket.write(
+            `GET /ws/channel/finals/ HTTP/1.1\r\nHost: ${hostname}\r\nConnection: Upgrade\r\n` +
+              "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n",
+          ),
+        );
+        socket.once("data", (data) => resolve(String(data).slice(0, 12)));
+        socket.on("error", reject);
+      });
+      assert.equal(answer, "HTTP/1.1 400");
+      (await opened(`${url}/ws/channel/finals/`)).terminate();
+    });
+
+    test(
+      "cuts off who answers no ping, and nobody else",
+      {
+        websocket: { idleTimeout: 1, message() {} },
+      },
+      async (url, hub) => {
+        const silent = connect(Number(new URL(url).port), "127.0.0.1", () => silent.write(handshake));
+        const gone = new Promise((resolve) => silent.once("close", resolve));
+        silent.resume();
+        const reader = await opened(`${url}/ws/channel/finals/`);
+        await eventually(() => assert.equal(hub.stats().readers, 2));
+        await gone;
+        await eventually(() => assert.equal(hub.stats().readers, 1));
+        assert.equal(reader.readyState, WebSocket.OPEN);
+        reader.terminate();
+      },
+    );
+  });
+}
+
+const handshake =
+  "GET /ws/channel/finals/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+async function opened(url: string, headers: Record<string, string> = {}): Promise<WebSocket> {
+  const socket = new WebSocket(url, { headers });
+  await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
+  return socket;
+}
+
+function nextText(socket: WebSocket): Promise<string> {
+  return new Promise((resolve) => socket.once("message", (data) => resolve(String(data))));
+}
+
+if ("Bun" in globalThis) {
+  const tests: { name: string; body: () => Promise<void> }[] = [];
+  const it = Object.assign((name: string, body: () => Promise<void>) => tests.push({ name, body }), {
+    skip: () => {},
+  });
+  const runner: RunnerThatSkips = { describe: (_name, body) => body(), it };
+  adapterSuite(runner, { start });
+  bunTests(runner);
+  for (const { name, body } of tests) {
+    const error = await body().then(
+      () => undefined,
+      (thrown: unknown) => (thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)),
+    );
+    console.log(JSON.stringify({ name, error }));
   }
-  console.log(JSON.stringify({ name, error }));
+  process.exit();
 }
