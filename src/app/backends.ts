@@ -2,6 +2,7 @@
 import { dirname } from "node:path";
 import type { Bus } from "../buses/bus.ts";
 import { memoryBus } from "../buses/memory.ts";
+import { TidingsError } from "../errors.ts";
 import type { Log } from "../logs/log.ts";
 import { memoryLog } from "../logs/memory.ts";
 import { routedLog } from "../logs/routed.ts";
@@ -29,30 +30,65 @@ export function foldersOf({ data, store }: Settings): string[] {
   return isUrl(store) ? [data] : [data, dirname(store)];
 }
 
-const BUSES: Readonly<Record<string, (url: string, onError: OnError) => Promise<Bus>>> = {
-  redis: async (url, onError) => (await import("../buses/redis.ts")).redisBus({ url, onError }),
-  nats: async (url, onError) => (await import("../buses/nats.ts")).natsBus({ url, onError }),
-  postgres: async (url, onError) => (await import("../buses/postgres.ts")).postgresBus({ url, onError }),
-  amqp: async (url, onError) => (await import("../buses/rabbitmq.ts")).rabbitmqBus({ url, onError }),
+interface BusKind {
+  /** What must be installed beside Tidings. */
+  readonly library: string;
+  readonly open: (url: string, onError: OnError) => Promise<Bus>;
+}
+
+const REDIS: BusKind = {
+  library: "redis",
+  open: async (url, onError) => (await import("../buses/redis.ts")).redisBus({ url, onError }),
 };
-const ALIASES: Readonly<Record<string, string>> = {
-  rediss: "redis",
-  tls: "nats",
-  postgresql: "postgres",
-  amqps: "amqp",
+const NATS: BusKind = {
+  library: "@nats-io/transport-node",
+  open: async (url, onError) => (await import("../buses/nats.ts")).natsBus({ url, onError }),
+};
+const POSTGRES: BusKind = {
+  library: "pg",
+  open: async (url, onError) => (await import("../buses/postgres.ts")).postgresBus({ url, onError }),
+};
+const RABBITMQ: BusKind = {
+  library: "amqplib",
+  open: async (url, onError) => (await import("../buses/rabbitmq.ts")).rabbitmqBus({ url, onError }),
+};
+
+/** By the URL's scheme. */
+const BUSES: Readonly<Record<string, BusKind>> = {
+  redis: REDIS,
+  rediss: REDIS,
+  nats: NATS,
+  tls: NATS,
+  postgres: POSTGRES,
+  postgresql: POSTGRES,
+  amqp: RABBITMQ,
+  amqps: RABBITMQ,
 };
 
 /** Opens the bus. One that cannot be reached now is no reason not to start: it comes when it comes. */
 export async function openBus({ bus }: Settings, onError: OnError): Promise<Bus> {
   if (bus === "memory") return memoryBus({ onError });
-  const scheme = bus.slice(0, bus.indexOf(":"));
-  return BUSES[ALIASES[scheme] ?? scheme]!(bus, onError);
+  const { library, open } = BUSES[bus.slice(0, bus.indexOf(":"))]!;
+  await need(library, "TIDINGS_BUS");
+  return open(bus, onError);
+}
+
+/** A missing library would be told with each attempt to connect, for ever. */
+async function need(library: string, setting: string): Promise<void> {
+  try {
+    await import(library);
+  } catch (cause) {
+    throw new TidingsError("settings", `${setting} needs the package ${library}: npm install ${library}`, {
+      cause,
+    });
+  }
 }
 
 /** The log of all channels: the store is that of its pages, the setting names that of the others. */
 export async function openLog({ log }: Settings, pages: PageStore, onError: OnError): Promise<Log> {
   if (log === "store") return pages;
   if (log === "memory") return routedLog({ pages, others: memoryLog() });
+  await need("redis", "TIDINGS_LOG");
   const { redisLog } = await import("../logs/redis.ts");
   return routedLog({ pages, others: redisLog({ url: log, onError }) });
 }

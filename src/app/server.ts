@@ -32,7 +32,8 @@ import { sendNotFound, siteRoutes } from "./site.ts";
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** Room for a channel id of 255 characters, percent-encoded. */
 const MAX_PARAM_LENGTH = 4_096;
-const CLOSE_MS = 8_000;
+/** How long requests under way may take at the end; the store takes up to 4 s more to let go. */
+const CLOSE_MS = 5_000;
 
 export interface RunningServer {
   /** Where it listens, without a slash at the end. */

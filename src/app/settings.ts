@@ -99,9 +99,21 @@ const path = z
   .min(1)
   .refine((text) => !text.includes("://"));
 
-/** A URL of one of these schemes. */
+/** A URL of one of these schemes, with a user and password that can be decoded. */
 const service = (...schemes: readonly string[]): z.ZodType<string> =>
-  z.string().refine((text) => schemes.includes(parseUrl(text)?.protocol.slice(0, -1) ?? ""));
+  z.string().refine((text) => {
+    const { protocol = "", username = "", password = "" } = parseUrl(text) ?? {};
+    return schemes.includes(protocol.slice(0, -1)) && isEncoded(username) && isEncoded(password);
+  });
+
+function isEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   host: {
@@ -284,7 +296,8 @@ function wrong(name: string, message: string, cause?: unknown): TidingsError {
 /** A value in one short line, without the password that a URL may hold. */
 function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
-  const safe = text.replace(/\/\/[^/@\s]*@/g, "//…@");
+  // A password may hold anything, also what would end it in a URL.
+  const safe = text.replace(/\/\/.*@/g, "//…@").replace(/(password|token)=[^&"]*/gi, "$1=…");
   return safe.length > 80 ? `${safe.slice(0, 79)}…` : safe;
 }
 

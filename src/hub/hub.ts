@@ -27,8 +27,11 @@ const LOG_QUIET_MS = 1_000;
 const BUS_WAITED_FOR_MS = 1_000;
 /** How long the end waits for the bus to let go of pages. */
 const UNSUBSCRIBED_MS = 500;
-/** How soon a subscription that failed is tried again. */
+/** How soon a subscription that failed is tried again: at first, and at last. */
 const SUBSCRIBE_AGAIN_MS = 1_000;
+const MAX_SUBSCRIBE_AGAIN_MS = 30_000;
+const ASKED_WHILE_DEAF_MS = 1_000;
+const REFUSAL_TOLD_MS = 60_000;
 /** Answers of the log that are kept for other readers, in all. */
 const MAX_ANSWERS_BYTES = 16_000_000;
 const HEARTBEAT_MS = 25_000;
@@ -170,6 +173,9 @@ export function createHub({
     readers: 0,
   };
   let busStatus: BusStatus = "up";
+  /** Pages that the bus would not subscribe to. */
+  const refused = new Set<Channel>();
+  let lastRefusal = { text: "", at: 0 };
   let isClosing = false;
 
   /** The log's answer, or `unavailable` when it takes too long: what waits for it must go on. */
@@ -233,30 +239,48 @@ export function createHub({
     if (channel.again || channel.isSubscribed !== isSubscribed) refresh(channel);
   }
 
-  /** Resolves when the bus listens, or when that failed and is to be tried again. */
+  /**
+   * Resolves when the bus listens, or when that failed and is to be tried again. Until it listens the log is asked
+   * every second.
+   */
   async function subscribe(channel: Channel): Promise<void> {
+    const isWanted = () => channels.get(channel.id) === channel && !isClosing;
     const ask = () => channel.head !== "" && refresh(channel);
-    const asking = setInterval(ask, SUBSCRIBE_AGAIN_MS).unref();
-    try {
-      const unsubscribe = await bus.subscribe(channel.id, (announcement) => hear(channel, announcement));
-      channel.unsubscribe = unsubscribe;
-      channel.isSubscribed = true;
-      if (channels.get(channel.id) === channel) ask();
-      else await unsubscribe();
-    } catch (error) {
-      onError(error, { stage: "subscribe", channel: channel.id });
-      setTimeout(() => {
-        if (channels.get(channel.id) !== channel || isClosing) return;
-        ask();
-        void subscribe(channel);
-      }, SUBSCRIBE_AGAIN_MS).unref();
-    } finally {
-      clearInterval(asking);
-    }
+    const asking = setInterval(() => {
+      if (isWanted() && !channel.isSubscribed) ask();
+      else clearInterval(asking);
+    }, ASKED_WHILE_DEAF_MS).unref();
+    const attempt = async (pause: number): Promise<void> => {
+      try {
+        const unsubscribe = await bus.subscribe(channel.id, (announcement) => hear(channel, announcement));
+        channel.unsubscribe = unsubscribe;
+        channel.isSubscribed = true;
+        refused.delete(channel);
+        if (channels.get(channel.id) === channel) ask();
+        else await unsubscribe();
+      } catch (error) {
+        if (!isWanted()) return;
+        refused.add(channel);
+        subscribeFailed(error, channel);
+        const again = () => isWanted() && void attempt(Math.min(2 * pause, MAX_SUBSCRIBE_AGAIN_MS));
+        setTimeout(again, pause).unref();
+      }
+    };
+    await attempt(SUBSCRIBE_AGAIN_MS);
+  }
+
+  /** One report a minute, or of another error: a bus that refuses one page refuses them all. */
+  function subscribeFailed(error: unknown, { id }: Channel): void {
+    const now = Date.now();
+    const text = String(error);
+    if (text === lastRefusal.text && now - lastRefusal.at < REFUSAL_TOLD_MS) return;
+    lastRefusal = { text, at: now };
+    onError(error, { stage: "subscribe", channel: id });
   }
 
   async function leave(channel: Channel): Promise<void> {
     if (channels.get(channel.id) === channel) channels.delete(channel.id);
+    refused.delete(channel);
     answers.drop(channel);
     try {
       await channel.unsubscribe?.();
@@ -570,7 +594,7 @@ export function createHub({
   return {
     admit,
     close,
-    busStatus: () => busStatus,
+    busStatus: () => (refused.size > 0 ? "down" : busStatus),
     stats() {
       let lagging = 0;
       for (const channel of channels.values()) lagging += channel.lagging.size;

@@ -176,6 +176,16 @@ describe("complaints", () => {
 
   test("never show the token, or a URL's password", async () => {
     expect(await complaint(read({ token: "hush hush" }))).not.toContain("hush");
+    for (const url of [
+      "postgres://u:hu/sh@db/x",
+      "postgres://u:%zz-hush@db",
+      "http://u:hush@db",
+      "redis://db?password=hush",
+    ]) {
+      const said = await complaint(read({}, { TIDINGS_STORE: url, TIDINGS_BUS: url }));
+      expect(said).toMatch(/TIDINGS_(STORE|BUS)/);
+      expect(said).not.toMatch(/hu\/?sh/);
+    }
     expect(await complaint(read({}, { TIDINGS_PUBLIC_URL: "https://me:hush@news.example" }))).not.toContain(
       "hush",
     );
