@@ -56,13 +56,13 @@ async function openPostgres(
 
   function transaction<T>(begin: string, work: (query: Query) => Promise<T>, ms: number): Promise<T> {
     return connections.use(ms, async (query) => {
-      await query(begin);
       try {
+        await query(begin);
         const value = await work(query);
         await query("COMMIT");
         return value;
       } catch (error) {
-        await query("ROLLBACK").catch(() => {});
+        await query("ROLLBACK").catch(() => {}); // then the connection is not used again
         throw error;
       }
     });

@@ -1,5 +1,6 @@
 /** Connections to PostgreSQL, of the caller's pool or of one of our own: each used for a limited time, never left hanging. */
 import { createHash } from "node:crypto";
+import { Socket } from "node:net";
 import { TidingsError } from "../errors.ts";
 
 export type PostgresRow = Record<string, unknown>;
@@ -42,7 +43,8 @@ export type Query = (text: string, ...values: unknown[]) => Promise<PostgresRow[
 export interface Connections {
   /**
    * Runs `work` on a connection that nobody else has, within `ms` from now. Rejects with what `work` throws, with
-   * `unavailable` when the server fails or is late, with `closed` after `close()`.
+   * `unavailable` when the server fails or is late, with `closed` after `close()`. A connection whose last statement
+   * failed is not used again.
    */
   use<T>(ms: number, work: (query: Query) => Promise<T>): Promise<T>;
   /** A connection to keep for long: whoever asks releases it, and hears its errors. */
@@ -69,7 +71,8 @@ export async function openConnections(
   { where, max, onError }: ConnectionsOptions,
 ): Promise<Connections> {
   if (!given) checkPostgresUrl(url, where);
-  const pool = given ?? (await createPool(url, max, where));
+  const sockets = new Set<Socket>();
+  const pool = given ?? (await createPool(url, max, where, sockets));
   const cutting = new AbortController();
   const running = new Set<Promise<unknown>>();
   const heard = new WeakSet<PostgresClient>();
@@ -89,15 +92,14 @@ export async function openConnections(
 
   /** `promise`, or a rejection when it takes longer or all is closed. */
   function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const late = () => reject(new Error("it did not answer in time"));
-      const cut = () => reject(new TidingsError("closed", "it was closed before it was done", { where }));
-      const timer = setTimeout(late, ms);
-      cutting.signal.addEventListener("abort", cut);
-      promise.then(resolve, reject).finally(() => {
-        clearTimeout(timer);
-        cutting.signal.removeEventListener("abort", cut);
-      });
+    const { promise: cut, reject } = Promise.withResolvers<never>();
+    const late = () => reject(failed(new Error("it did not answer in time")));
+    const closed = () => reject(new TidingsError("closed", "it was closed before it was done", { where }));
+    const timer = setTimeout(late, ms);
+    cutting.signal.addEventListener("abort", closed);
+    return Promise.race([promise, cut]).finally(() => {
+      clearTimeout(timer);
+      cutting.signal.removeEventListener("abort", closed);
     });
   }
 
@@ -124,13 +126,14 @@ export async function openConnections(
     let isSound = true;
     let isDone = false;
     const query: Query = async (text, ...values) => {
+      isSound = false;
       try {
         const { rows } = await client.query(
           values.length > 0 ? { name: nameOf(text), text, values } : { text },
         );
+        isSound = true;
         return rows;
       } catch (error) {
-        isSound &&= isAnswer(error);
         throw failed(error);
       }
     };
@@ -139,8 +142,6 @@ export async function openConnections(
     });
     try {
       return await within(end - performance.now(), working);
-    } catch (error) {
-      throw isDone ? error : failed(error);
     } finally {
       client.release(!isSound || !isDone);
     }
@@ -168,13 +169,11 @@ export async function openConnections(
       isClosed = true;
       await within(CLOSE_WITHIN_MS, Promise.allSettled(running)).catch(() => {});
       cutting.abort();
-      if (given) pool.removeListener("error", idleLost);
-      // A connection that is just being made would hold it up for as long as that may take.
-      else
-        await Promise.race([
-          pool.end(),
-          new Promise((resolve) => setTimeout(resolve, CLOSE_WITHIN_MS).unref()),
-        ]);
+      if (given) return void pool.removeListener("error", idleLost);
+      const ended = pool.end();
+      // A server that answers nothing, not even this end, would keep the process alive.
+      for (const socket of sockets) socket.destroy();
+      await ended;
     },
   };
 }
@@ -185,7 +184,13 @@ export function checkPostgresUrl(url: string | undefined, where: string): void {
   throw new TidingsError("settings", "the URL must be postgres://user:password@host/database", { where });
 }
 
-async function createPool(url: string, max: number, where: string): Promise<PostgresPool> {
+/** `sockets`: those of its connections are kept there. */
+async function createPool(
+  url: string,
+  max: number,
+  where: string,
+  sockets: Set<Socket>,
+): Promise<PostgresPool> {
   const { default: pg } = await import("pg").catch((cause: unknown) => {
     throw new TidingsError("settings", "a PostgreSQL URL needs the package pg: npm install pg", {
       where,
@@ -200,6 +205,11 @@ async function createPool(url: string, max: number, where: string): Promise<Post
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     onConnect: refuseStandby,
+    stream() {
+      const socket = new Socket();
+      sockets.add(socket.once("close", () => sockets.delete(socket)));
+      return socket;
+    },
   });
 }
 
@@ -210,14 +220,6 @@ async function refuseStandby(client: Pick<PostgresClient, "query">): Promise<voi
   if (rows[0]?.standby) throw new Error("the server is a standby; only a primary will do");
 }
 
-/** Whether the server answered with an error and goes on with the connection. `severity` may be in any language. */
-function isAnswer(error: unknown): boolean {
-  const { severity, code } = error as { severity?: unknown; code?: unknown };
-  return typeof severity === "string" && typeof code === "string" && !ENDS_THE_CONNECTION.test(code);
-}
-
-/** SQLSTATEs of a server that shuts down, a connection that failed, a transaction that idled too long. */
-const ENDS_THE_CONNECTION = /^(57P|08|25P03)/;
 /** SQLSTATE `character_not_in_repertoire`: U+0000 in a text. */
 const NOT_TEXT = "22021";
 

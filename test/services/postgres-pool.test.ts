@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
@@ -50,10 +52,10 @@ describeWith("postgres", () => {
     return connections;
   }
 
-  it("answers, and says what the server refuses; the connection is used again", async () => {
+  it("answers, and says what the server refuses", async () => {
     const { use } = await open();
-    const pid = () => use(5_000, (query) => query("SELECT pg_backend_pid() AS pid, $1::text AS text", "x"));
-    const before = await pid();
+    const answer = use(5_000, (query) => query("SELECT $1::text AS text", "x"));
+    expect(await answer).toEqual([{ text: "x" }]);
     await expect(use(5_000, (query) => query("SELECT 1 / 0"))).rejects.toMatchObject({
       code: "unavailable",
       message: "[tidings] [test] the database failed: division by zero",
@@ -61,23 +63,36 @@ describeWith("postgres", () => {
     await expect(use(5_000, (query) => query("SELECT $1::text", "a\0b"))).rejects.toMatchObject({
       code: "invalid",
     });
+  });
+
+  it("uses a connection again, but not one whose last statement failed", async () => {
+    const { use } = await open();
+    const pid = () => use(5_000, (query) => query("SELECT pg_backend_pid() AS pid"));
+    const before = await pid();
+    await use(5_000, async (query) => {
+      await expect(query("SELECT 1 / 0")).rejects.toMatchObject({ code: "unavailable" });
+      await query("SELECT 1");
+    });
     expect(await pid()).toEqual(before);
+    await use(5_000, (query) => query("SELECT 1 / 0")).catch(() => {});
+    expect(await pid()).not.toEqual(before);
   });
 
   it("opens no more connections than it may", async () => {
     const { use } = await open();
-    const most = await Promise.all(
+    const both = Promise.withResolvers<void>();
+    let used = 0;
+    const pids = await Promise.all(
       Array.from({ length: 20 }, () =>
-        use(5_000, async (query) => {
-          const [row] = await query(
-            "SELECT count(*)::int AS count FROM pg_stat_activity WHERE application_name = $1",
-            "tidings",
-          );
-          return row!.count as number;
+        use(60_000, async (query) => {
+          const [row] = await query("SELECT pg_backend_pid() AS pid");
+          if (++used === 2) both.resolve();
+          await both.promise;
+          return row!.pid;
         }),
       ),
     );
-    expect(Math.max(...most)).toBe(2);
+    expect(new Set(pids).size).toBe(2);
   });
 
   it("gives up a server that hangs, and goes on when it is back", async () => {
@@ -147,6 +162,29 @@ describeWith("postgres", () => {
     await pool.end();
   });
 
+  it.each(["idle", "in use", "being made"])(
+    "close() lets the process end when the server hangs: a connection %s",
+    async (state) => {
+      const module = new URL("../../src/services/postgres-pool.ts", import.meta.url);
+      const child = spawn(
+        process.execPath,
+        ["--input-type=module", "--eval", CLOSES_WHEN_TOLD, module.href, service.url, state],
+        { stdio: ["pipe", "pipe", "inherit"] },
+      );
+      await once(child.stdout, "data");
+      service.pause();
+      try {
+        const start = performance.now();
+        child.stdin.end("close");
+        expect(await once(child, "exit")).toEqual([0, null]);
+        // Work has two seconds to end.
+        expect(performance.now() - start).toBeLessThan(state === "idle" ? 1_500 : 3_500);
+      } finally {
+        service.resume();
+      }
+    },
+  );
+
   it("refuses a standby, until it is promoted", async () => {
     const [shown] = await onPostgres(service.url, "SHOW data_directory");
     writeFileSync(join(shown!.rows[0].data_directory, "standby.signal"), "");
@@ -175,6 +213,21 @@ describeWith("postgres", () => {
     });
   });
 });
+
+/** A program that uses a connection of a server, and closes all when it reads something. */
+const CLOSES_WHEN_TOLD = `
+  const [module, url, state] = process.argv.slice(1);
+  const { openConnections } = await import(module);
+  const { use, close } = await openConnections({ url }, { where: "test", max: 2, onError() {} });
+  await use(600_000, (query) => query("SELECT 1"));
+  if (state === "in use") use(600_000, (query) => query("SELECT pg_sleep(60)")).catch(() => {});
+  process.stdout.write("ready");
+  await new Promise((resolve) => process.stdin.once("data", resolve));
+  process.stdin.destroy();
+  if (state === "being made")
+    for (let n = 0; n < 2; n++) use(600_000, (query) => query("SELECT 1")).catch(() => {});
+  await close();
+`;
 
 function options(errors: unknown[] = []) {
   return { where: WHERE, max: 2, onError: (error: unknown) => errors.push(error) };
