@@ -58,8 +58,9 @@ const SCHEMA = [
 const CHANNEL = "id, name, run, epochs, seq, last_at, floor";
 const REGISTER = "id, at, seq, show, content, version, removed";
 
-/** The server's start and timeline: another one may have lost the end of its history. */
-const RUN = `extract(epoch FROM pg_postmaster_start_time()) || ' ' || left(pg_walfile_name(pg_current_wal_lsn()), 8)`;
+/** The server's start and timeline, the database and the table's file: with another one the end of the history may be lost. */
+const RUN = `concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), left(pg_walfile_name(pg_current_wal_lsn()), 8),
+  (SELECT oid FROM pg_database WHERE datname = current_database()), pg_relation_filenode('tidings.channels'::regclass))`;
 
 /** The bytes of HTML in the updates of a channel before this one, of those that are asked for. */
 const BYTES_BEFORE = `coalesce(sum(octet_length(content)) OVER
@@ -105,7 +106,9 @@ const SQL = {
     (SELECT channel, max(seq) AS seq FROM tidings.registers WHERE removed AND changed < $1 GROUP BY channel) AS old
     WHERE channels.id = old.channel AND old.channel = ANY($2)`,
   dropTombstones: "DELETE FROM tidings.registers WHERE removed AND changed < $1 AND channel = ANY($2)",
-  dropRequests: "DELETE FROM tidings.requests WHERE made < $1",
+  // Without waiting for a page that is just deleted with some of them.
+  dropRequests: `DELETE FROM tidings.requests WHERE (channel, action, key) IN
+    (SELECT channel, action, key FROM tidings.requests WHERE made < $1 FOR UPDATE SKIP LOCKED)`,
 };
 
 /** A channel whose row this transaction has locked: nobody else changes it before this one is committed. */
@@ -216,10 +219,8 @@ export async function postgresRegisters(
       const { id, present: run } = channel;
       const seq = channel.seq + 1;
       const epochs = channel.run === run ? channel.epochs : beginEpoch(channel.epochs, seq);
-      await query(
-        ...([sql.put, id, run, JSON.stringify(epochs), seq, lastAt, Date.now()] as const),
-        ...columnsOf(changed, ["id", "at", "show", "content", "version", "removed"]),
-      );
+      const lists = columnsOf(changed, ["id", "at", "show", "content", "version", "removed"]);
+      await query(sql.put, id, run, JSON.stringify(epochs), seq, lastAt, Date.now(), ...lists);
       return { ...toUpdate(changed), cursor: headOf({ epochs, seq }) };
     },
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from "vitest";
 import { withPostgres } from "../../src/logs/postgres-database.ts";
 import { postgresRegisters } from "../../src/logs/postgres-registers.ts";
+import { fingerprint } from "../../src/logs/registers.ts";
 import { draftUpdate, parseCursor } from "../../src/protocol.ts";
 import { describeWith } from "../support/describe-with.ts";
 import { emptyPostgres, onPostgres } from "../support/postgres.ts";
@@ -67,6 +68,22 @@ describeWith("postgres", () => {
       await db.write((theirs) => registers.purge(theirs, Date.now() + 31 * DAY));
     });
     expect(await since("page", before)).toMatchObject({ entry: { removals: ["a"] } });
+  });
+
+  it("purges no key that a change has in hand, and waits for nobody", async () => {
+    const { db, registers } = await open();
+    const once = (key: string, value: number) => {
+      const request = { channel: "page", action: "x", key, body: () => "body" };
+      return db.write((query) => registers.once(query, request, async () => value));
+    };
+    await once("free", 1);
+    await once("in hand", 1);
+    await db.write(async (query) => {
+      const inHand = "SELECT key FROM tidings.requests WHERE key <> ALL($1) FOR UPDATE";
+      expect(await query(inHand, [fingerprint("free")])).toHaveLength(1);
+      await db.write((theirs) => registers.purge(theirs, Date.now() + 3 * DAY));
+    });
+    expect([await once("free", 2), await once("in hand", 2)]).toEqual([2, 1]);
   });
 
   it("a change waits for the one before it on its channel, and for no other's", async () => {

@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { Block, Post } from "../../src/pages/model.ts";
@@ -179,6 +181,61 @@ describeWith("postgres", () => {
     expect(await other.since("finals", lost)).toEqual({ reset: announcement.cursor });
     const { announcement: next } = await other.createPost("finals", { content: text("and on") });
     expect(parseCursor(next.cursor)).toEqual({ epoch: young.epoch, seq: young.seq + 1 });
+  });
+
+  it("a backup restored into the running server: cursors of the lost end reset", async () => {
+    const [store] = (await openAll(1)) as [PageStore];
+    await store.createPage({ channelId: "finals", title: "Finals" });
+    const { announcement: kept } = await store.createPost("finals", { content: text("kept") });
+    const [config] = await onPostgres(service.url, "SELECT setting FROM pg_config WHERE name = 'BINDIR'");
+    const folder: string = config!.rows[0].setting;
+    const backup = execFileSync(join(folder, "pg_dump"), ["--clean", "--schema", "tidings", service.url]);
+    const lost: string[] = [];
+    for (let n = 0; n < 3; n++) {
+      lost.push((await store.createPost("finals", { content: text(`lost ${n}`) })).announcement.cursor);
+    }
+    execFileSync(join(folder, "psql"), ["--quiet", service.url], {
+      input: `SET client_min_messages = warning;\n${backup}`,
+      stdio: ["pipe", "ignore", "inherit"],
+    });
+
+    const { announcement } = await store.createPost("finals", { content: text("new") });
+    for (let n = 1; n < 3; n++) await store.createPost("finals", { content: text(`new ${n}`) });
+    const { cursor: head } = await store.viewPage("finals");
+    for (const cursor of lost) expect(await store.since("finals", cursor)).toEqual({ reset: head });
+    expect(await store.since("finals", kept.cursor)).toMatchObject({ entry: { cursor: head } });
+    expect(parseCursor(announcement.cursor)!.seq).toBe(parseCursor(kept.cursor)!.seq + 1);
+  });
+
+  it("a database copied from another and put in its place begins a new epoch", async () => {
+    const copy = service.url.replace(/\w+$/, "copy");
+    const [store] = (await openAll(1)) as [PageStore];
+    await store.createPage({ channelId: "finals", title: "Finals" });
+    const { announcement: before } = await store.createPost("finals", { content: text("kept") });
+    await store.close();
+    await onPostgres(service.url.replace(/\w+$/, "template1"), "CREATE DATABASE copy TEMPLATE postgres");
+    const copied = await postgresStore({ url: copy, onError: () => {} });
+    const { announcement: after } = await copied.createPost("finals", { content: text("new") });
+    await copied.close();
+    await onPostgres(service.url, "DROP DATABASE copy");
+    const [old, young] = [parseCursor(before.cursor)!, parseCursor(after.cursor)!];
+    expect(young).toEqual({ epoch: expect.not.stringMatching(old.epoch), seq: old.seq + 1 });
+  });
+
+  it("statements cancelled anywhere harm nobody who comes later", async () => {
+    const [store] = (await openAll(1)) as [PageStore];
+    await store.createPage({ channelId: "finals", title: "Finals" });
+    const cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'tidings'";
+    let isCancelling = true;
+    const cancelled: unknown[] = [];
+    const reading = Array.from({ length: 8 }, async () => {
+      while (isCancelling) await store.viewPage("finals").catch((error) => cancelled.push(error));
+    });
+    await onPostgres(service.url, ...Array<string>(1_000).fill(cancel));
+    isCancelling = false;
+    await Promise.all(reading);
+    expect(cancelled.length).toBeGreaterThan(0);
+    for (let n = 0; n < 20; n++) await store.viewPage("finals");
   });
 
   it("connections cut in the middle of changes: each is there whole or not at all, and its key makes it once", async () => {
