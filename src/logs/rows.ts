@@ -52,12 +52,21 @@ export function toRegister(row: Row): Register {
   };
 }
 
-/** Drops what is past its time, now and every six hours. Returns what ends it. */
-export function keepPurged(purge: (now: number) => Promise<unknown>): () => void {
+/** Drops what is past its time, now and every six hours. Returns what ends it; of a purge cut off by then nobody is told. */
+export function keepPurged(
+  purge: (now: number) => Promise<unknown>,
+  onError: (error: unknown, context: { stage: string }) => void = () => {},
+): () => void {
+  let isEnded = false;
   const run = () => {
-    purge(Date.now()).catch(() => {}); // the next change reports what is wrong
+    purge(Date.now()).catch((error) => {
+      if (!isEnded) onError(error, { stage: "purge" });
+    });
   };
   run();
   const timer = setInterval(run, PURGED_EVERY_MS).unref();
-  return () => clearInterval(timer);
+  return () => {
+    isEnded = true;
+    clearInterval(timer);
+  };
 }

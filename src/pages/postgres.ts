@@ -88,7 +88,7 @@ interface Options {
   /** Connections at most, when opened by URL. Default 10. */
   readonly connections?: number;
   readonly render?: RenderOptions;
-  /** Told when a connection that nobody uses is lost; the next change opens another. Default: `console.error`. */
+  /** Told what went wrong while nobody waited for it: a connection lost, a purge. Default: `console.error`. */
   readonly onError?: (error: unknown, context: { stage: string }) => void;
 }
 
@@ -122,12 +122,17 @@ export async function postgresStore(options: PostgresStoreOptions): Promise<Page
   return withPostgres(options, { where: WHERE, max: connections, onError }, async (db) => {
     const registers = await postgresRegisters(db, { where: WHERE, columns: PAGE });
     await db.migrate("pages", SCHEMA);
-    return storeIn(db, registers, render);
+    return storeIn(db, registers, render, onError);
   });
 }
 
-function storeIn(db: PostgresDatabase, registers: PostgresRegisters, render: RenderOptions): PageStore {
-  const endPurge = keepPurged((now) => db.write((query) => registers.purge(query, now)));
+function storeIn(
+  db: PostgresDatabase,
+  registers: PostgresRegisters,
+  render: RenderOptions,
+  onError: NonNullable<Options["onError"]>,
+): PageStore {
+  const endPurge = keepPurged((now) => db.write((query) => registers.purge(query, now)), onError);
 
   // --- reading -----------------------------------------------------------------------------------------
 
@@ -171,22 +176,11 @@ function storeIn(db: PostgresDatabase, registers: PostgresRegisters, render: Ren
     const at = before?.at ?? (announcement as Entry).renders.get(next.id)!.at;
     // Not the cursor: a hidden post's text may change without a change for readers.
     const value: Post = { ...next, at, version: newEpoch() };
-    const { id, created, modified, show, content, version } = value;
+    const { id, created, modified, show, version } = value;
+    const content = JSON.stringify(value.content);
     const shown = Number(show) - Number(before?.show ?? false);
-    await query(
-      ...([
-        SQL.putPost,
-        channel.id,
-        id,
-        at,
-        created,
-        modified,
-        show,
-        JSON.stringify(content),
-        version,
-      ] as const),
-      ...[Date.now(), shown],
-    );
+    const post = [id, at, created, modified, show, content, version];
+    await query(SQL.putPost, channel.id, ...post, Date.now(), shown);
     return { value, announcement };
   }
 

@@ -11,18 +11,23 @@ it("reads what either database gives: numbers or their digits, booleans or 0 and
   expect(toRegister({ ...register, at: "1", seq: "2", version: "5" })).toEqual({ ...register, version: 5 });
 });
 
-it("purges now and every six hours, whatever becomes of it, until it is ended", () => {
+it("purges now and every six hours, whatever becomes of it, and tells, until it is ended", async () => {
   vi.useFakeTimers();
   try {
-    const purge = vi.fn(async () => Promise.reject(new Error("the database is away")));
-    const end = keepPurged(purge);
+    const away = new Error("the database is away");
+    const purge = vi.fn(async () => Promise.reject(away));
+    const onError = vi.fn();
+    const end = keepPurged(purge, onError);
     expect(purge).toHaveBeenCalledTimes(1);
-    vi.advanceTimersByTime(12 * 3_600_000);
+    await vi.advanceTimersByTimeAsync(12 * 3_600_000);
     expect(purge).toHaveBeenCalledTimes(3);
     expect(purge).toHaveBeenLastCalledWith(Date.now());
+    expect(onError.mock.calls).toEqual(Array(3).fill([away, { stage: "purge" }]));
+    vi.advanceTimersByTime(6 * 3_600_000);
     end();
-    vi.advanceTimersByTime(24 * 3_600_000);
-    expect(purge).toHaveBeenCalledTimes(3);
+    await vi.advanceTimersByTimeAsync(24 * 3_600_000);
+    expect(purge).toHaveBeenCalledTimes(4);
+    expect(onError).toHaveBeenCalledTimes(3);
   } finally {
     vi.useRealTimers();
   }
