@@ -1,7 +1,23 @@
-import type { Hooks, Peer } from "crossws";
 import type { Admitted, Connection, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { placeOf } from "./paths.ts";
+
+/** What is used of crossws's `Peer`. */
+export interface CrosswsPeer {
+  readonly context: Readonly<Record<string, unknown>>;
+  readonly bufferedAmount: number;
+  send(text: string): unknown;
+  close(code: number, reason: string): void;
+}
+
+/** Hooks as crossws takes them. */
+export interface CrosswsHooks {
+  upgrade(request: Request): Promise<Response | { context: Record<string, unknown> }>;
+  open(peer: CrosswsPeer): void;
+  message(peer: CrosswsPeer, message: { uint8Array(): Uint8Array }): void;
+  drain(peer: CrosswsPeer): void;
+  close(peer: CrosswsPeer): void;
+}
 
 /** crossws tells of no handshake that failed: what is not open by then gives its place back. */
 const OPENS_MS = 10_000;
@@ -38,7 +54,7 @@ export function crosswsWebSocket(hub: Hub, options: CrosswsAdapterOptions = {}):
     hostOf = (request) => request.headers.get("host") ?? undefined,
     base = "",
   } = options;
-  const readers = new WeakMap<Peer, Reader>();
+  const readers = new WeakMap<CrosswsPeer, Reader>();
 
   return {
     async upgrade(request) {
@@ -78,8 +94,6 @@ export function crosswsWebSocket(hub: Hub, options: CrosswsAdapterOptions = {}):
   };
 }
 
-export type CrosswsHooks = Pick<Hooks, "upgrade" | "open" | "message" | "drain" | "close">;
-
 /** Where a peer's context has its {@link Entering}. */
 const ENTERING = "tidings";
 
@@ -106,7 +120,7 @@ function entering(answer: Admitted<string>): Entering {
 /** Text, for crossws sends what is no string as binary. */
 const transport: Transport<string> = { encode: (text) => text };
 
-function connectionOf(peer: Peer): Connection<string> {
+function connectionOf(peer: CrosswsPeer): Connection<string> {
   return {
     send(text) {
       peer.send(text);

@@ -1,18 +1,37 @@
 import type { Duplex } from "node:stream";
-import type { Context, MiddlewareHandler } from "hono";
-import type { WSContext, WSEvents } from "hono/ws";
-import type { WebSocket } from "ws";
 import type { Admitted, Connection, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { placeOf } from "./paths.ts";
-import { wsReaders, wsTransport } from "./ws-readers.ts";
+import { type WsSocket, wsReaders, wsTransport } from "./ws-readers.ts";
+
+/** What is used of Hono's `Context`. */
+export interface HonoContext {
+  readonly env: unknown;
+  readonly req: { readonly url: string; header(name: string): string | undefined };
+}
+
+/** What is used of Hono's `WSContext`. */
+export interface HonoSocket {
+  readonly raw?: unknown;
+  send(text: string): void;
+  close(code: number, reason: string): void;
+}
+
+/** Events of a socket as Hono's `upgradeWebSocket` takes them. */
+export interface HonoEvents {
+  onOpen(event: unknown, socket: HonoSocket): void;
+  onMessage?(event: { readonly data: string | Blob | ArrayBufferLike }): void;
+  onClose?(): void;
+}
 
 /** The two things that Hono has per runtime. */
 export interface HonoAdapterOptions {
   /** Of your runtime: from `@hono/node-server`, `hono/bun`, … */
-  readonly upgradeWebSocket: (createEvents: () => WSEvents) => MiddlewareHandler;
+  readonly upgradeWebSocket: (
+    createEvents: () => HonoEvents,
+  ) => (c: never, next: () => Promise<void>) => Promise<unknown>;
   /** Of your runtime, for the limit per address: from `@hono/node-server/conninfo`, `hono/bun`, … */
-  readonly getConnInfo?: (c: Context) => { readonly remote: { readonly address?: string | undefined } };
+  readonly getConnInfo?: (c: never) => { readonly remote: { readonly address?: string | undefined } };
 }
 
 const PATH = "/ws/channel/";
@@ -37,14 +56,17 @@ const PATH = "/ws/channel/";
 export function honoWebSocket(
   hub: Hub,
   { upgradeWebSocket, getConnInfo }: HonoAdapterOptions,
-): MiddlewareHandler {
+): (c: HonoContext, next: () => Promise<void>) => Promise<Response | undefined> {
   const readers = wsReaders();
 
   return async (c, next) => {
     // Not `c.req.param`: what is no percent-encoded UTF-8 would pass through it.
     const { pathname, search } = new URL(c.req.url);
     const place = placeOf(pathname.slice(Math.max(0, pathname.lastIndexOf(PATH))) + search);
-    if (!place || c.req.header("upgrade")?.toLowerCase() !== "websocket") return next();
+    if (!place || c.req.header("upgrade")?.toLowerCase() !== "websocket") {
+      await next();
+      return undefined;
+    }
 
     // On Node the socket itself is at hand: it tells when it has drained, and takes one Buffer for all readers.
     const socket = (c.env as { incoming?: { socket: Duplex } } | undefined)?.incoming?.socket;
@@ -52,35 +74,36 @@ export function honoWebSocket(
       ...place,
       origin: c.req.header("origin"),
       host: c.req.header("host"),
-      address: getConnInfo?.(c).remote.address,
+      address: getConnInfo?.(c as never).remote.address,
     };
     const answer = await hub.admit<string | Buffer>({
       ...admission,
       transport: socket ? wsTransport : texts,
     });
     if ("status" in answer) {
-      if (answer.retryAfter !== undefined) c.header("Retry-After", String(answer.retryAfter));
-      return c.body(answer.reason, answer.status as 400 | 403 | 429 | 503);
+      const { status, reason, retryAfter } = answer;
+      const headers = retryAfter === undefined ? {} : { "Retry-After": String(retryAfter) };
+      return new Response(reason, { status, headers });
     }
     if (socket?.destroyed) {
       answer.cancel();
-      return c.body(null, 400);
+      return new Response(null, { status: 400 });
     }
     const events = socket ? onNode(answer, socket) : elsewhere(answer);
-    const response = await upgradeWebSocket(() => events)(c, async () => {});
-    if (response) return response;
+    const response = await upgradeWebSocket(() => events)(c as never, async () => {});
+    if (response) return response as Response;
     answer.cancel();
-    return c.body("malformed handshake", 400);
+    return new Response("malformed handshake", { status: 400 });
   };
 
-  function onNode(answer: Admitted<Buffer>, socket: Duplex): WSEvents {
+  function onNode(answer: Admitted<Buffer>, socket: Duplex): HonoEvents {
     let opened = false;
     // A handshake that `ws` refuses is told to nobody, but its socket closes.
     socket.once("close", () => opened || answer.cancel());
     return {
       onOpen(_event, { raw }) {
         opened = true;
-        readers.open(answer, raw as WebSocket, socket);
+        readers.open(answer, raw as WsSocket, socket);
       },
     };
   }
@@ -89,7 +112,7 @@ export function honoWebSocket(
 const texts: Transport<string> = { encode: (text) => text };
 
 /** Other runtimes ping by themselves, and the hub looks now and then who has drained. */
-function elsewhere(answer: Admitted<string>): WSEvents {
+function elsewhere(answer: Admitted<string>): HonoEvents {
   let reader: Reader | undefined;
   return {
     onOpen(_event, ws) {
@@ -108,7 +131,7 @@ function sizeOf(data: Blob | ArrayBufferLike): number {
   return "size" in data ? data.size : data.byteLength;
 }
 
-function connectionOf(ws: WSContext): Connection<string> {
+function connectionOf(ws: HonoSocket): Connection<string> {
   const raw = ws.raw as { readonly bufferedAmount?: number; getBufferedAmount?(): number };
   return {
     send(text) {

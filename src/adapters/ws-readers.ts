@@ -1,5 +1,5 @@
+import type { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
-import type { WebSocket } from "ws";
 import type { Admitted, Connection, Transport } from "../hub/connection.ts";
 
 /** A reader that for two of these neither answers a ping nor takes a byte is gone. */
@@ -8,10 +8,20 @@ const PING_MS = 30_000;
 /** Texts as `ws` sends them: one Buffer for all readers. */
 export const wsTransport: Transport<Buffer> = { encode: (text) => Buffer.from(text) };
 
+/** What is used of a `WebSocket` of the library `ws`. */
+export interface WsSocket extends EventEmitter {
+  readonly readyState: number;
+  readonly OPEN: number;
+  send(data: Buffer, options: { readonly binary: false }): void;
+  close(code: number, reason: string): void;
+  terminate(): void;
+  ping(): void;
+}
+
 /** Readers on sockets of the library `ws`, each on a socket of Node. */
 export interface WsReaders {
   /** The upgrade has been answered: the reader enters. Those that are gone without a word are cut off. */
-  open(answer: Admitted<Buffer>, ws: WebSocket, socket: Duplex): void;
+  open(answer: Admitted<Buffer>, ws: WsSocket, socket: Duplex): void;
   /** Cuts off all. */
   terminate(): void;
 }
@@ -52,7 +62,7 @@ export function wsReaders(): WsReaders {
 
 /** A socket, and what it has done since it was last looked at. */
 interface Held {
-  readonly ws: WebSocket;
+  readonly ws: WsSocket;
   readonly socket: Duplex & { readonly bytesWritten?: number };
   answered: boolean;
   missed: number;
@@ -79,7 +89,7 @@ function lookAt(held: Held): void {
 
 const TEXT = { binary: false } as const;
 
-function connectionOf(ws: WebSocket, socket: Duplex): Connection<Buffer> {
+function connectionOf(ws: WsSocket, socket: Duplex): Connection<Buffer> {
   return {
     send(frame) {
       if (ws.readyState === ws.OPEN) ws.send(frame, TEXT);
