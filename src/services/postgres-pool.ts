@@ -124,6 +124,7 @@ export async function openConnections(
     const end = performance.now() + ms;
     const client = await connect(ms);
     let isSound = true;
+    let isReadOnly = false;
     let isDone = false;
     const query: Query = async (text, ...values) => {
       isSound = false;
@@ -134,6 +135,7 @@ export async function openConnections(
         isSound = true;
         return rows;
       } catch (error) {
+        isReadOnly ||= (error as { code?: string }).code === READ_ONLY;
         throw failed(error);
       }
     };
@@ -143,7 +145,7 @@ export async function openConnections(
     try {
       return await within(end - performance.now(), working);
     } finally {
-      client.release(!isSound || !isDone);
+      client.release(!isSound || !isDone );
     }
   }
 
@@ -219,6 +221,9 @@ async function refuseStandby(client: Pick<PostgresClient, "query">): Promise<voi
   const { rows } = await client.query(query);
   if (rows[0]?.standby) throw new Error("the server is a standby; only a primary will do");
 }
+
+/** SQLSTATE `read_only_sql_transaction`: a connection stays so after its server may be written to again. */
+const READ_ONLY = "25006";
 
 /** SQLSTATE `character_not_in_repertoire`: U+0000 in a text. */
 const NOT_TEXT = "22021";

@@ -146,6 +146,29 @@ describeWith("postgres", () => {
     expect(await use(5_000, (query) => query("SELECT 1 AS one"))).toEqual([{ one: 1 }]);
   });
 
+  it("a database that was read-only for a while is written to again", async () => {
+    const { use } = await open();
+    const write = () =>
+      use(5_000, async (query) => {
+        await query("BEGIN");
+        try {
+          await query("CREATE TABLE IF NOT EXISTS written (n int)");
+          await query("COMMIT");
+        } catch (error) {
+          await query("ROLLBACK");
+          throw error;
+        }
+      });
+    const setting = (sql: string) => use(5_000, (query) => query(sql));
+    await setting("ALTER DATABASE postgres SET default_transaction_read_only = on");
+    // The setting is for connections made from then on.
+    await use(5_000, (query) => query("SELECT pg_terminate_backend(pg_backend_pid())")).catch(() => {});
+    await expect(write()).rejects.toMatchObject({ code: "unavailable" });
+    await setting("BEGIN READ WRITE; ALTER DATABASE postgres RESET default_transaction_read_only; COMMIT");
+    // A connection that was made in between is used no more.
+    await expect.poll(() => write().then(() => "written", String)).toBe("written");
+  });
+
   it("close() lets work end, cuts off what hangs, and leaves the caller's pool open", async () => {
     const pool = new pg.Pool({ connectionString: service.url, max: 3 });
     const connections = await open({ pool });
