@@ -10,7 +10,9 @@ import { memoryBus } from "../../src/buses/memory.ts";
 import { createHub } from "../../src/hub/hub.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
 import { adapterSuite } from "../../src/testing/adapter-suite.ts";
+import { onBun } from "../support/on-bun.ts";
 import { statusOf } from "../support/upgrade.ts";
+import { crosswsOnBun } from "./crossws-on-bun.ts";
 
 /** What srvx makes of a request for crossws: a Fetch request that knows the address. */
 function fetchRequest(request: IncomingMessage): Request {
@@ -41,6 +43,8 @@ async function listen(options: AdapterOptions): Promise<{ url: string; close(): 
 }
 
 adapterSuite({ describe, it }, { start: (hub) => listen({ hooks: crosswsWebSocket(hub) }) });
+
+crosswsOnBun(onBun(new URL("crossws-on-bun.ts", import.meta.url)));
 
 describe("crossws adapter", () => {
   it("is chosen by a resolver, below a base, beside others' hooks", async () => {

@@ -10,7 +10,9 @@ import { memoryBus } from "../../src/buses/memory.ts";
 import { createHub } from "../../src/hub/hub.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
 import { adapterSuite } from "../../src/testing/adapter-suite.ts";
+import { onBun } from "../support/on-bun.ts";
 import { statusOf } from "../support/upgrade.ts";
+import { honoOnBun } from "./hono-on-bun.ts";
 
 async function listen(app: Hono): Promise<{ url: string; close(): Promise<void> }> {
   const wss = new WebSocketServer({ noServer: true, maxPayload: 4096 });
@@ -41,6 +43,8 @@ adapterSuite(
     },
   },
 );
+
+honoOnBun(onBun(new URL("hono-on-bun.ts", import.meta.url)));
 
 describe("hono adapter", () => {
   it("is a handler like any other: below a base, behind middleware, beside routes", async () => {

@@ -1,0 +1,24 @@
+/** What crossws.test.ts runs on Bun. */
+import { crosswsWebSocket } from "../../src/adapters/crossws.ts";
+import { adapterSuite, type RunnerThatSkips } from "../../src/testing/adapter-suite.ts";
+import { type BunServer, serveOnBun, tell } from "../support/tell.ts";
+
+export function crosswsOnBun(runner: RunnerThatSkips): void {
+  adapterSuite(runner, {
+    async start(hub) {
+      const { default: bunAdapter } = await import("crossws/adapters/bun");
+      const addresses = new WeakMap<Request, string | undefined>();
+      const hooks = crosswsWebSocket(hub, { addressOf: (request) => addresses.get(request) });
+      const ws = bunAdapter({ hooks });
+      return serveOnBun({
+        async fetch(request: Request, server: BunServer) {
+          addresses.set(request, server.requestIP(request)?.address);
+          return ws.handleUpgrade(request, server as never);
+        },
+        websocket: { ...ws.websocket, maxPayloadLength: 4096 },
+      });
+    },
+  });
+}
+
+if ("Bun" in globalThis) await tell(crosswsOnBun);

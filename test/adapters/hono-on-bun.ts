@@ -1,0 +1,18 @@
+/** What hono.test.ts runs on Bun. */
+import { Hono } from "hono";
+import { honoWebSocket } from "../../src/adapters/hono.ts";
+import { adapterSuite, type RunnerThatSkips } from "../../src/testing/adapter-suite.ts";
+import { serveOnBun, tell } from "../support/tell.ts";
+
+export function honoOnBun(runner: RunnerThatSkips): void {
+  adapterSuite(runner, {
+    async start(hub) {
+      const { getConnInfo, upgradeWebSocket, websocket } = await import("hono/bun");
+      const app = new Hono();
+      app.get("/ws/channel/:id/", honoWebSocket(hub, { upgradeWebSocket, getConnInfo }));
+      return serveOnBun({ fetch: app.fetch, websocket: { ...websocket, maxPayloadLength: 4096 } });
+    },
+  });
+}
+
+if ("Bun" in globalThis) await tell(honoOnBun);
