@@ -1,8 +1,7 @@
 import type { Admitted, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
-import { placeOf } from "./paths.ts";
+import { MAX_MESSAGE_BYTES, placeOf } from "./paths.ts";
 
-const MAX_MESSAGE_BYTES = 4096;
 /** Bun pings in time, and ends who neither answers nor takes a byte for this long. */
 const IDLE_SECONDS = 60;
 

@@ -24,12 +24,12 @@ export async function start(
 export function bunTests({ describe, it }: RunnerThatSkips): void {
   const test = (
     name: string,
-    options: BunAdapterOptions & Pick<HubOptions, "maxConnectionsPerAddress">,
+    options: BunAdapterOptions & Partial<Pick<HubOptions, "log" | "maxConnectionsPerAddress">>,
     body: (url: string, hub: Hub) => Promise<void>,
   ) =>
     it(name, async () => {
-      const { maxConnectionsPerAddress = 0 } = options;
-      const hub = createHub({ log: memoryLog(), bus: memoryBus(), maxConnectionsPerAddress });
+      const { log = memoryLog(), maxConnectionsPerAddress = 0 } = options;
+      const hub = createHub({ log, bus: memoryBus(), maxConnectionsPerAddress });
       const { url, close } = await start(hub, options);
       try {
         await body(url, hub);
@@ -99,6 +99,24 @@ export function bunTests({ describe, it }: RunnerThatSkips): void {
       });
       assert.equal(answer, "HTTP/1.1 400");
       (await opened(`${url}/ws/channel/finals/`)).terminate();
+    });
+
+    const log = memoryLog();
+    let closeHub: Hub["close"] | undefined;
+    const closingAsAsked = {
+      ...log,
+      heads(channels: readonly string[]) {
+        void closeHub?.();
+        return log.heads(channels);
+      },
+    };
+    test("sends away who is let in while the hub closes", { log: closingAsAsked }, async (url, hub) => {
+      closeHub = hub.close;
+      const socket = new WebSocket(`${url}/ws/channel/finals/`);
+      const code = new Promise((resolve) => socket.once("close", resolve));
+      assert.match(await nextText(socket), /"retry":\[500,2000\]/);
+      assert.equal(await code, 1012);
+      await eventually(() => assert.equal(hub.stats().readers, 0));
     });
 
     test(

@@ -266,6 +266,23 @@ describe("socket.io adapter", () => {
     expect(socket.connected).toBe(true);
   });
 
+  it("a reader that is let in while the hub closes is sent away, too", async () => {
+    const log = memoryLog();
+    const closingAsAsked = {
+      ...log,
+      heads(channels: readonly string[]) {
+        void hub.close();
+        return log.heads(channels);
+      },
+    };
+    const { hub, url } = await startSite({ log: closingAsAsked });
+    const { join, frames, left } = await openReader(url);
+    expect(await join("finals")).toEqual({ ok: true });
+    await eventually(() => expect(left).toEqual([["finals", 1012, "restarting"]]));
+    expect(frames).toEqual([expect.objectContaining({ channel: "finals", retry: [500, 2000] })]);
+    expect(hub.stats().readers).toBe(0);
+  });
+
   it("detached, it leaves all pages and serves none; the sockets stay", async () => {
     const { url, hub, detach } = await startSite();
     const { join, socket } = await openReader(url);
