@@ -1,38 +1,38 @@
+import { EventEmitter } from "node:events";
 import { connect } from "mqtt";
-import type { Bus, Listener } from "tidings";
+import { type Bus, TidingsError } from "tidings";
 import { decodeAnnouncement, encodeAnnouncement } from "tidings/buses/encoding";
 
 export function mqttBus(url: string, prefix = "tidings"): Bus {
   const client = connect(url); // it reconnects, and subscribes to everything again
-  const topics = new Map<string, Set<Listener>>();
+  const heard = new EventEmitter({ captureRejections: true }).setMaxListeners(0).on("error", console.error);
   const topicOf = (channel: string) => `${prefix}/${encodeURIComponent(channel)}`;
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = (step: () => Promise<unknown>) => (last = last.then(step, step));
   client.on("error", ({ message }) => console.error(`mqtt bus: ${message}`));
-  client.on("message", (topic, payload) => {
-    for (const listener of topics.get(topic) ?? [])
-      (async () => listener(decodeAnnouncement(payload.toString())))().catch(console.error);
-  });
+  client.on("message", (topic, payload) => heard.emit(topic, payload.toString()));
   return {
     async publish(channel, announcement) {
       if (!client.connected || client.stream.writableLength > 16_000_000) return; // the log has it
       client.publish(topicOf(channel), encodeAnnouncement(announcement), () => {});
     },
     async subscribe(channel, listener) {
-      const [topic, own] = [topicOf(channel), ((said) => listener(said)) as Listener];
-      const listeners = topics.get(topic) ?? new Set();
-      topics.set(topic, listeners.add(own));
-      await inTurn(() => client.subscribeAsync(topic));
+      const topic = topicOf(channel);
+      const own = async (text: string) => listener(decodeAnnouncement(text));
+      heard.on(topic, own);
+      await inTurn(() => client.subscribeAsync(topic)).catch((error) => {
+        heard.off(topic, own);
+        throw client.disconnecting ? new TidingsError("closed", "the mqtt bus has been closed") : error;
+      });
       return async () => {
-        if (!listeners.delete(own) || listeners.size > 0 || topics.get(topic) !== listeners) return;
-        topics.delete(topic);
-        await inTurn(() => client.unsubscribeAsync(topic));
+        heard.off(topic, own);
+        if (heard.listenerCount(topic) === 0) await inTurn(() => client.unsubscribeAsync(topic));
       };
     },
     onStatus(listener) {
-      const [up, down] = [() => listener("up"), () => listener("down")];
-      client.on("connect", up).on("offline", down);
-      return () => void client.off("connect", up).off("offline", down);
+      const tell = () => listener(client.connected ? "up" : "down");
+      if (!client.on("connect", tell).on("offline", tell).connected) tell();
+      return () => void client.off("connect", tell).off("offline", tell);
     },
     close: () => client.endAsync(true),
   };

@@ -52,10 +52,10 @@ it("says when the broker is away and back, and subscribes again", async () => {
   bus.onStatus!((status) => statuses.push(status));
   await bus.subscribe("finals", ({ cursor }) => heard.push(cursor));
   await new Promise<void>((resolve) => opened.close(resolve));
-  await eventually(() => expect(statuses).toEqual(["up", "down"]));
+  await eventually(() => expect(statuses).toEqual(["down", "up", "down"]));
   await bus.publish("finals", { cursor: "e.1" });
   const again = await listen(port);
-  await eventually(() => expect(statuses).toEqual(["up", "down", "up"]));
+  await eventually(() => expect(statuses).toEqual(["down", "up", "down", "up"]));
   await eventually(async () => {
     await bus.publish("finals", { cursor: "e.2" });
     expect(heard).toContain("e.2");
@@ -63,4 +63,20 @@ it("says when the broker is away and back, and subscribes again", async () => {
   expect(heard).not.toContain("e.1");
   await bus.close();
   await new Promise<void>((resolve) => again.opened.close(resolve));
+});
+
+it("a listener whose subscription the broker refuses hears nothing later", async () => {
+  const prefix = crypto.randomUUID();
+  const [bus, other] = [await join(prefix), await join(prefix)];
+  const [refused, heard]: [string[], string[]] = [[], []];
+  const { authorizeSubscribe } = broker;
+  broker.authorizeSubscribe = (_client, _subscription, done) => done(null, null);
+  await expect(bus.subscribe("finals", ({ cursor }) => refused.push(cursor))).rejects.toThrow();
+  broker.authorizeSubscribe = authorizeSubscribe;
+  await bus.subscribe("finals", ({ cursor }) => heard.push(cursor));
+  await other.publish("finals", { cursor: "e.1" });
+  await eventually(() => expect(heard).toEqual(["e.1"]));
+  expect(refused).toEqual([]);
+  await bus.close();
+  await other.close();
 });
