@@ -1,8 +1,13 @@
-import type { RedisAddress, RedisClient } from "../services/redis-client.ts";
-import { redisLink } from "../services/redis-link.ts";
-import type { Bus, Listener } from "./bus.ts";
-import { decodeAnnouncement, encodeAnnouncement } from "./encoding.ts";
-import { redisSubscriber } from "./redis-subscriber.ts";
+import type { Listening } from "../services/keep-session.ts";
+import {
+  type RedisAddress,
+  type RedisClient,
+  type RedisLibrary,
+  redisLibrary,
+} from "../services/redis-client.ts";
+import { openConnection, openSender, unavailable } from "../services/redis-link.ts";
+import type { Bus } from "./bus.ts";
+import { type BusOnError, type Session, type SessionEvents, sessionBus } from "./sessions.ts";
 
 export type { RedisClient };
 
@@ -10,8 +15,8 @@ export type RedisBusOptions = RedisAddress & {
   /** Sharded Pub/Sub (Redis 7), so that a cluster does not carry each message to each node. Default: for a
    *  cluster's client. */
   readonly sharded?: boolean;
-  /** Told of what went wrong, for nobody waits for it. Default: `console.error`. */
-  readonly onError?: (error: unknown, context: { stage: string; channel?: string }) => void;
+  /** Told what went wrong while nobody waited for an answer. Default: `console.error`. */
+  readonly onError?: BusOnError;
 };
 
 /** The bus over Redis, as the log on the same Redis sees it: who appends can announce in one go. */
@@ -21,8 +26,6 @@ export interface RedisPubSub extends Bus {
 }
 
 const where = "redis bus";
-/** Announcements that fail while Redis is away are reported once in this time. */
-const REPORT_EVERY_MS = 1_000;
 
 /** The Redis channel of a page; Wagtail Live's. */
 export function groupOf(channel: string): string {
@@ -40,75 +43,72 @@ export function groupOf(channel: string): string {
  * const bus = redisBus({ url: "redis://127.0.0.1:6379" });
  */
 export function redisBus(options: RedisBusOptions): RedisPubSub {
-  const { onError = console.error } = options;
-  const channels = new Map<string, Set<Listener>>();
-  const link = redisLink(options, where);
-  const subscriber = redisSubscriber({ ...options, where, onError, onMessage: hear });
-  let isClosed = false;
-  let reported = Number.NEGATIVE_INFINITY;
+  const library = redisLibrary(options, where);
+  const command = async () => ((options.sharded ?? (await library).isCluster) ? "SPUBLISH" : "PUBLISH");
+  const open = async (events: SessionEvents) => openSession(options, await library, await command(), events);
+  return { ...sessionBus({ where, open, onError: options.onError }), command };
+}
 
-  function hear(group: string, text: string): void {
-    const channel = group.slice(groupOf("").length);
-    const listeners = channels.get(channel);
-    if (!listeners) return;
+async function openSession(
+  address: RedisAddress,
+  library: RedisLibrary,
+  command: "PUBLISH" | "SPUBLISH",
+  events: SessionEvents,
+): Promise<Session> {
+  const listening = await openListening(library, command === "SPUBLISH", {
+    ...events,
+    heard: (group, text) => events.heard(group.slice(groupOf("").length), text),
+  });
+  try {
+    const sender = await openSender(address, library, events);
+    return {
+      maxBytes: Number.POSITIVE_INFINITY,
+      async publish(channel, body) {
+        const group = groupOf(channel);
+        await sender.send(group, [command, group, body]).catch((error) => {
+          throw unavailable(where, error);
+        });
+      },
+      listen: (channel) => listening.listen(groupOf(channel)),
+      unlisten: (channel) => listening.unlisten(groupOf(channel)),
+      async close() {
+        await Promise.all([listening.close(), sender.close()]);
+      },
+    };
+  } catch (error) {
+    await listening.close();
+    throw error;
+  }
+}
+
+/** Subscriptions to Redis channels, on one connection of their own. */
+export async function openListening(
+  library: RedisLibrary,
+  isSharded: boolean,
+  events: SessionEvents,
+): Promise<Listening> {
+  const connection = await openConnection(
+    library.openSubscriptions(isSharded, events.heard, events.ended),
+    events,
+  );
+  const last = new Map<string, Promise<unknown>>();
+
+  /** One at a time per channel, for a subscription must not overtake the end of another. */
+  async function inTurn(channel: string, step: () => Promise<unknown>): Promise<void> {
+    const turn = (last.get(channel) ?? Promise.resolve()).then(step, step);
+    last.set(channel, turn);
     try {
-      const announcement = decodeAnnouncement(text);
-      for (const listener of listeners) {
-        try {
-          listener(announcement);
-        } catch (error) {
-          onError(error, { stage: "listener", channel });
-        }
-      }
+      await turn;
     } catch (error) {
-      onError(error, { stage: "message", channel });
+      throw unavailable(where, error);
+    } finally {
+      if (last.get(channel) === turn) last.delete(channel);
     }
   }
 
-  const command = async () => ((await subscriber.isSharded()) ? "SPUBLISH" : "PUBLISH");
-
   return {
-    command,
-
-    async publish(channel, announcement) {
-      if (isClosed) return;
-      const group = groupOf(channel);
-      try {
-        await link.send(group, [await command(), group, encodeAnnouncement(announcement)]);
-      } catch (error) {
-        const now = performance.now();
-        if (isClosed || now < reported + REPORT_EVERY_MS) return;
-        reported = now;
-        onError(error, { stage: "publish", channel });
-      }
-    },
-
-    async subscribe(channel, listener) {
-      // A wrapper of its own, so that one function subscribed twice is two subscriptions.
-      const own: Listener = (announcement) => listener(announcement);
-      const listeners = channels.get(channel) ?? new Set();
-      channels.set(channel, listeners.add(own));
-      const unsubscribe = async () => {
-        if (!listeners.delete(own) || listeners.size > 0 || channels.get(channel) !== listeners) return;
-        channels.delete(channel);
-        await subscriber.unsubscribe(groupOf(channel));
-      };
-      try {
-        await subscriber.subscribe(groupOf(channel));
-      } catch (error) {
-        await unsubscribe();
-        throw error;
-      }
-      return unsubscribe;
-    },
-
-    onStatus: subscriber.onStatus,
-
-    async close() {
-      isClosed = true;
-      subscriber.close();
-      link.close();
-      channels.clear();
-    },
+    listen: (channel) => inTurn(channel, () => connection.subscribe(channel)),
+    unlisten: (channel) => inTurn(channel, () => connection.unsubscribe(channel)),
+    close: async () => connection.destroy(),
   };
 }

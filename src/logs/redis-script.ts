@@ -69,7 +69,7 @@ end
  * content; then the ids removed.
  *
  * Answers `["unknown"]` (a first update needs the names of the zero epoch), `["before", fingerprint, cursor]`,
- * `["same", cursor]`, or `["done", cursor, [id, at, …], [id removed, …]]`.
+ * `["same", cursor]`, or `["done", cursor, [id, at, …], [id removed, …], 1 when announced]`.
  */
 export const APPEND: Script = script(
   PRELUDE,
@@ -171,12 +171,14 @@ for _, r in ipairs(changed) do
   end
 end
 local cursor = head(c)
+local announced = 0
 if announce ~= '' then
   -- It may be refused (by an access list, or in a cluster): the update is safe all the same.
-  redis.pcall(announce, group, '{"renders":{' .. table.concat(parts, ',') .. '},"removals":[' .. table.concat(gone, ',') ..
+  local receivers = redis.pcall(announce, group, '{"renders":{' .. table.concat(parts, ',') .. '},"removals":[' .. table.concat(gone, ',') ..
     '],"cursor":"' .. cursor .. '"}')
+  if type(receivers) == 'number' then announced = 1 end
 end
-return finish({ 'done', cursor, places, removed })
+return finish({ 'done', cursor, places, removed, announced })
 `,
 );
 

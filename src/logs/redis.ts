@@ -26,7 +26,7 @@ export type RedisLogOptions = RedisAddress & {
   /** The bus, if it is on the same Redis: the script that appends then announces too, so that a crash cannot come between.
    *  `createPublisher` leaves it to the log. */
   readonly bus?: RedisPubSub;
-  /** Told when a connection that the log opened is lost. Default: `console.error`. */
+  /** Told when the connection is lost, once until it is back. Default: `console.error`. */
   readonly onError?: (error: unknown, context: { stage: string }) => void;
 };
 
@@ -53,7 +53,7 @@ const HEADS_AT_ONCE = 500;
 export function redisLog(options: RedisLogOptions): Log {
   const { prefix = "tidings:", maxPosts = 10_000, maxAgeMs = 7 * DAY_MS, bus } = options;
   const { onError = console.error } = options;
-  const link = redisLink(options, where, (error) => onError(error, { stage: "connection" }));
+  const link = redisLink(options, where, onError);
   const zeroKey = `${prefix}zero`;
 
   async function run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
@@ -118,8 +118,12 @@ export function redisLog(options: RedisLogOptions): Log {
         }
         case "same":
           return { cursor: answer[1] };
-        case "done":
-          return toAnnouncement(draft, answer);
+        case "done": {
+          const announcement = toAnnouncement(draft, answer);
+          // Refused inside the script: the bus tries by itself, and tells.
+          if (bus && !answer[4]) void bus.publish(channel, announcement);
+          return announcement;
+        }
         default:
           throw new TidingsError("internal", "the script gave no answer", { where });
       }
@@ -156,9 +160,7 @@ export function redisLog(options: RedisLogOptions): Log {
       return heads.flat().map((head): Cursor => head || formatCursor(epochs.at(-1)![0], 0));
     },
 
-    async close() {
-      link.close();
-    },
+    close: link.close,
   };
 }
 
@@ -171,7 +173,13 @@ type AppendAnswer =
   | readonly ["same", cursor: Cursor]
   | Done;
 
-type Done = readonly ["done", cursor: Cursor, places: readonly string[], removals: readonly string[]];
+type Done = readonly [
+  "done",
+  cursor: Cursor,
+  places: readonly string[],
+  removals: readonly string[],
+  isAnnounced: 0 | 1,
+];
 
 type SinceAnswer = readonly [seq: string, floor: string, epochs: string, registers: readonly string[]];
 

@@ -1,8 +1,8 @@
 /** The guide's classes for Redis Pub/Sub: on the wire they are Wagtail Live's. */
-import { groupOf } from "../buses/redis.ts";
-import { type RedisSubscriber, redisSubscriber } from "../buses/redis-subscriber.ts";
+import { groupOf, openListening } from "../buses/redis.ts";
 import type { Cursor, Render } from "../protocol.ts";
-import type { RedisAddress } from "../services/redis-client.ts";
+import { type KeptSession, keepSession, type Listening } from "../services/keep-session.ts";
+import { type RedisAddress, redisLibrary } from "../services/redis-client.ts";
 import { type RedisLink, redisLink } from "../services/redis-link.ts";
 import { BaseWebsocketPublisher } from "./publisher.ts";
 
@@ -42,7 +42,7 @@ export class RedisPubSubPublisher extends BaseWebsocketPublisher {
 
   /** Closes the connection that it opened. */
   async close(): Promise<void> {
-    this.#link.close();
+    await this.#link.close();
   }
 }
 
@@ -84,18 +84,18 @@ export class RedisBus<Recipient> {
   readonly #onError: NonNullable<RedisBusOptions<Recipient>["onError"]>;
   readonly #groups = new Map<string, Group<Recipient>>();
   readonly #ended = Promise.withResolvers<void>();
-  readonly #subscriber: RedisSubscriber;
+  readonly #kept: KeptSession<Listening>;
 
   constructor(options: RedisBusOptions<Recipient>) {
     const { broadcast, onError = console.error } = options;
     this.#broadcast = broadcast;
     this.#onError = onError;
-    this.#subscriber = redisSubscriber({
-      ...options,
-      sharded: false,
+    const library = redisLibrary(options, "redis bus");
+    this.#kept = keepSession({
       where: "redis bus",
+      open: async (events) => openListening(await library, false, events),
+      heard: (group, text) => this.#deliver(group, text),
       onError,
-      onMessage: (group, text) => this.#deliver(group, text),
     });
   }
 
@@ -110,7 +110,12 @@ export class RedisBus<Recipient> {
     this.#groups.set(group, known);
     known.members.add(connection);
     known.list = null;
-    await this.#subscriber.subscribe(group);
+    try {
+      await this.#kept.listen(group);
+    } catch (error) {
+      await this.unsubscribe(group, connection);
+      throw error;
+    }
   }
 
   /** Takes a connection out of a group, if it is in it; with the last one the group's subscription ends. */
@@ -120,12 +125,12 @@ export class RedisBus<Recipient> {
     known.list = null;
     if (known.members.size > 0) return;
     this.#groups.delete(group);
-    await this.#subscriber.unsubscribe(group);
+    await this.#kept.unlisten(group);
   }
 
   /** Ends `run()` and closes the bus's connection; those of readers are left to their owner. */
   async close(): Promise<void> {
-    this.#subscriber.close();
+    await this.#kept.close();
     this.#groups.clear();
     this.#ended.resolve();
   }

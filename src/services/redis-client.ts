@@ -22,8 +22,10 @@ export interface RedisConnection {
   destroy(): void;
 }
 
+export type RedisArguments = readonly (string | Buffer)[];
+
 export interface RedisCommands extends RedisConnection {
-  send(key: string, args: readonly string[]): Promise<unknown>;
+  send(key: string, args: RedisArguments): Promise<unknown>;
 }
 
 export interface RedisSubscriptions extends RedisConnection {
@@ -41,8 +43,8 @@ export interface RedisLibrary {
   readonly isCluster: boolean;
   /** The given client's own commands; its owner reconnects it. */
   isReady(): boolean;
-  whenReady(): Promise<unknown>;
-  send(key: string, args: readonly string[]): Promise<unknown>;
+  whenReady(): Promise<void>;
+  send(key: string, args: RedisArguments): Promise<unknown>;
   /** New connections like the client's. */
   openCommands(onLost: OnLost): RedisCommands;
   openSubscriptions(sharded: boolean, onMessage: OnMessage, onLost: OnLost): RedisSubscriptions;
@@ -82,7 +84,33 @@ function once(onLost: OnLost): OnLost {
   return (error) => {
     if (isLost) return;
     isLost = true;
-    onLost(error);
+    onLost(plain(error));
+  };
+}
+
+/** What a library's error says, without what it holds: the command that failed, and in it a password. */
+function plain(error: unknown): Error {
+  const [first] = error instanceof AggregateError ? error.errors : [error];
+  const { message, code } = first as { message?: string; code?: unknown };
+  return Object.assign(new Error(message || String(first)), code === undefined ? {} : { code });
+}
+
+async function plainly<T>(answer: PromiseLike<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw plain(error);
+  }
+}
+
+/** One promise for all who wait at the same time. */
+function together(wait: () => Promise<void>): () => Promise<void> {
+  let current: Promise<void> | undefined;
+  return () => {
+    current ??= wait().finally(() => {
+      current = undefined;
+    });
+    return current;
   };
 }
 
@@ -135,11 +163,11 @@ function nodeRedis(client: NodeRedis): RedisLibrary {
     return opened;
   }
 
-  const sendTo = (to: NodeRedis, key: string | undefined, args: readonly string[]) =>
-    isCluster ? to.sendCommand(key, false, args) : to.sendCommand(args);
+  const sendTo = (to: NodeRedis, key: string | undefined, args: RedisArguments) =>
+    plainly(isCluster ? to.sendCommand(key, false, args) : to.sendCommand(args));
 
   const connection = (opened: NodeRedis): RedisConnection => ({
-    ready: opened.connect(),
+    ready: plainly(opened.connect()),
     ping: () => sendTo(opened, undefined, ["PING"]),
     destroy: () => opened.destroy(),
   });
@@ -147,7 +175,7 @@ function nodeRedis(client: NodeRedis): RedisLibrary {
   return {
     isCluster,
     isReady: () => client.isReady ?? client.isOpen,
-    whenReady: () => new Promise<void>((resolve) => client.once("ready", resolve)),
+    whenReady: together(() => new Promise<void>((resolve) => client.once("ready", resolve))),
     send: (key, args) => sendTo(client, key, args),
 
     openCommands(onLost) {
@@ -166,8 +194,9 @@ function nodeRedis(client: NodeRedis): RedisLibrary {
         });
       return {
         ...connection(opened),
-        subscribe: (channel) => (sharded ? sSubscribe(channel) : opened.subscribe(channel, hear)),
-        unsubscribe: (channel) => (sharded ? opened.sUnsubscribe(channel) : opened.unsubscribe(channel)),
+        subscribe: (channel) => plainly(sharded ? sSubscribe(channel) : opened.subscribe(channel, hear)),
+        unsubscribe: (channel) =>
+          plainly(sharded ? opened.sUnsubscribe(channel) : opened.unsubscribe(channel)),
       };
     },
   };
@@ -178,7 +207,7 @@ function nodeRedis(client: NodeRedis): RedisLibrary {
 interface Ioredis extends Emitter {
   readonly status: string;
   readonly isCluster: boolean;
-  call(...args: string[]): Promise<unknown>;
+  call(...args: (string | Buffer)[]): Promise<unknown>;
   /** Of a cluster: `(startupNodes, overrides)`. */
   duplicate(...args: object[]): Ioredis;
   connect(): Promise<unknown>;
@@ -212,25 +241,25 @@ function ioredis(client: Ioredis): RedisLibrary {
   }
 
   const connection = (opened: Ioredis): RedisConnection => ({
-    ready: opened.connect(),
-    ping: () => opened.ping(),
+    ready: plainly(opened.connect()),
+    ping: () => plainly(opened.ping()),
     destroy: () => opened.disconnect(),
   });
 
   return {
     isCluster,
     isReady: () => client.status === "ready",
-    whenReady() {
+    whenReady: together(() => {
       const ready = new Promise<void>((resolve) => client.once("ready", resolve));
       // Made with lazyConnect: its first command would connect it, and so do we.
       if (client.status === "wait") client.connect().catch(() => {});
       return ready;
-    },
-    send: (_key, args) => client.call(...args),
+    }),
+    send: (_key, args) => plainly(client.call(...args)),
 
     openCommands(onLost) {
       const opened = open(onLost);
-      return { ...connection(opened), send: (_key, args) => opened.call(...args) };
+      return { ...connection(opened), send: (_key, args) => plainly(opened.call(...args)) };
     },
 
     openSubscriptions(sharded, onMessage, onLost) {
@@ -238,8 +267,9 @@ function ioredis(client: Ioredis): RedisLibrary {
       opened.on(sharded ? "smessage" : "message", onMessage);
       return {
         ...connection(opened),
-        subscribe: (channel) => (sharded ? opened.ssubscribe(channel) : opened.subscribe(channel)),
-        unsubscribe: (channel) => (sharded ? opened.sunsubscribe(channel) : opened.unsubscribe(channel)),
+        subscribe: (channel) => plainly(sharded ? opened.ssubscribe(channel) : opened.subscribe(channel)),
+        unsubscribe: (channel) =>
+          plainly(sharded ? opened.sunsubscribe(channel) : opened.unsubscribe(channel)),
       };
     },
   };

@@ -1,3 +1,5 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import {
   type Session,
@@ -8,6 +10,8 @@ import {
 import { TidingsError } from "../../src/errors.ts";
 import { busSuite } from "../../src/testing/bus-suite.ts";
 import { eventually } from "../../src/testing/runner.ts";
+
+const run = promisify(execFile);
 
 /** A server in this process: what is published goes to all of its sessions that listen. */
 function newServer() {
@@ -83,7 +87,7 @@ it("opens another session when one ends, listens to everything again, and only t
   ]);
 });
 
-it("one channel that the server refuses harms no other, and is told", async () => {
+it("one channel that the server refuses harms no other, is told, and is tried again", async () => {
   const server = newServer();
   let refused = "";
   const { bus, errors, statuses } = observed(async (events) => {
@@ -102,9 +106,13 @@ it("one channel that the server refuses harms no other, and is told", async () =
   await Promise.all(["a", "b"].map((channel) => bus.subscribe(channel, () => {})));
   refused = "b";
   for (const events of server.sessions.keys()) events.ended(new Error("cut"));
+  await eventually(() => expect([...server.sessions.values()]).toContainEqual(new Set(["a"])));
+  await eventually(() => expect(errors.at(-1)).toMatchObject({ message: "no b" }));
+  expect(statuses).toEqual(["down"]);
+  refused = "";
   await eventually(() => expect(statuses).toEqual(["down", "up"]));
-  expect([...server.sessions.values()]).toEqual([new Set(["a"])]);
-  expect(errors.at(-1)).toMatchObject({ message: "no b" });
+  expect([...server.sessions.values()]).toEqual([new Set(["a", "b"])]);
+  expect(errors).toHaveLength(2);
 });
 
 it("waits longer after each failure, tells of the first, and does not give up", async () => {
@@ -164,8 +172,10 @@ it("close() waits for what the server has not taken yet, but not for long", asyn
   });
   await bus.publish("a", { cursor: "e.1" });
   const closing = bus.close();
+  expect(bus.close()).toBe(closing);
   await new Promise((resolve) => setImmediate(resolve));
   expect(closed).toBe(false);
+  await expect(bus.subscribe("a", () => {})).rejects.toMatchObject({ code: "closed" });
   taken.resolve();
   await closing;
   expect(closed).toBe(true);
@@ -186,4 +196,42 @@ it("tells why a name with several addresses cannot be reached", async () => {
     throw new AggregateError(refused);
   });
   await eventually(() => expect(errors.map(String)).toEqual([expect.stringContaining("ECONNREFUSED ::1:1")]));
+});
+
+it("tells once a second what the server refuses to publish", async () => {
+  const server = newServer();
+  const { bus, errors } = observed(async (events) => ({
+    ...(await server.open(events)),
+    publish: () => Promise.reject(new Error("refused")),
+  }));
+  for (let n = 0; n < 100; n++) await bus.publish("a", { cursor: `e.${n}` });
+  await eventually(() => expect(errors).toEqual([new Error("refused")]));
+});
+
+it("goes on when who is told throws", async () => {
+  const server = newServer();
+  const console = vi.spyOn(globalThis.console, "error").mockImplementation(() => {});
+  onTestFinished(() => console.mockRestore());
+  const statuses: string[] = [];
+  const thrown = () => {
+    throw new Error("a listener's own");
+  };
+  const bus = sessionBus({ where: "test bus", open: server.open, onError: thrown });
+  onTestFinished(() => bus.close());
+  bus.onStatus!(thrown);
+  bus.onStatus!((status) => statuses.push(status));
+  await bus.subscribe("a", () => {});
+  for (const events of server.sessions.keys()) events.ended(new Error("cut"));
+  await eventually(() => expect(statuses).toEqual(["down", "up"]));
+  expect([...server.sessions.values()]).toEqual([new Set(["a"])]);
+});
+
+it("a process ends when its bus is closed while it opens", async () => {
+  const code = `
+    import { sessionBus } from ${JSON.stringify(new URL("../../src/buses/sessions.ts", import.meta.url).href)};
+    const bus = sessionBus({ where: "test bus", open: () => new Promise(() => {}) });
+    await bus.close();
+    process.on("exit", () => console.log(performance.now() < 8_000 ? "at once" : "late"));`;
+  const { stdout } = await run(process.execPath, ["--input-type=module", "-e", code]);
+  expect(stdout.trim()).toBe("at once");
 });

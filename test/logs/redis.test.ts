@@ -148,6 +148,37 @@ describeWith("redis", () => {
     expect(heard[1]!.cursor).toBe(cursor);
   });
 
+  it("an announcement that Redis refuses inside the script goes to the bus, which tells", async () => {
+    const client = await nodeRedis();
+    await client.aclSetUser("limited", ["on", ">sesame", "~*", "+@all", "resetchannels"]);
+    const url = server.url.replace("//", "//limited:sesame@");
+    const errors: unknown[] = [];
+    const bus = redisBus({ url, onError: (error) => errors.push(error) });
+    ends.push(() => bus.close());
+    const log = opened({ url, bus } as Partial<RedisLogOptions>);
+    const publisher = createPublisher({ log, bus });
+    const { cursor } = await publisher.publish("refused", { a: { show: true, content: "x" } });
+    await eventually(() =>
+      expect(errors.map(String)).toEqual([expect.stringContaining("Redis refused: NOPERM")]),
+    );
+    expect(await log.heads(["refused"])).toEqual([cursor]);
+    await client.aclDelUser("limited");
+  });
+
+  it("what Redis refuses is told as a refusal", async () => {
+    const client = await nodeRedis();
+    const log = opened();
+    await client.configSet("maxmemory", "1");
+    try {
+      await expect(log.append("full", shown("a"))).rejects.toMatchObject({
+        code: "unavailable",
+        detail: expect.stringContaining("Redis refused: OOM"),
+      });
+    } finally {
+      await client.configSet("maxmemory", "0");
+    }
+  });
+
   it("20 publishers over two logs: no gap, no double, and all are heard", async () => {
     const bus = redisBus({ url: server.url, ...quiet });
     ends.push(() => bus.close());

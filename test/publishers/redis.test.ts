@@ -158,6 +158,54 @@ describeWith("redis", () => {
     await eventually(() => expect([before.received, meanwhile.received]).toEqual([["back"], ["back"]]));
   });
 
+  it("ends as wanted last, however fast one changes one's mind", async () => {
+    const bus = running();
+    const [a, b] = [socket(), socket()];
+    const client = await nodeRedis();
+    for (let n = 0; n < 50; n++) {
+      const all = [bus.subscribe("a", a), bus.unsubscribe("a", a), bus.subscribe("b", b)];
+      all.push(bus.subscribe("a", a), bus.unsubscribe("b", b));
+      await Promise.all(all);
+      expect(await client.pubSubChannels("*")).toEqual(["a"]);
+    }
+    await client.publish("a", "once");
+    await eventually(() => expect(a.received).toEqual(["once"]));
+    await bus.unsubscribe("a", a);
+    expect(await client.pubSubChannels("*")).toEqual([]);
+  });
+
+  it("keeps nothing of what was given up while Redis was away", async () => {
+    const bus = running();
+    const reader = socket();
+    await bus.subscribe("kept", reader);
+    await server.kill();
+    const givenUp = bus.subscribe("given up", reader);
+    await bus.unsubscribe("given up", reader);
+    const joined = bus.subscribe("joined", reader);
+    await server.start();
+    await Promise.all([givenUp, joined]);
+    const client = await nodeRedis();
+    await eventually(async () =>
+      expect((await client.pubSubChannels("*")).sort()).toEqual(["joined", "kept"]),
+    );
+  });
+
+  it("a member whose subscription is refused is none", async () => {
+    const client = await nodeRedis();
+    await client.aclSetUser("member", ["on", ">sesame", "+@all", "resetchannels"]);
+    const url = server.url.replace("//", "//member:sesame@");
+    const bus = new RedisBus<Socket>({ url, broadcast: sendAll, onError: () => {} });
+    ends.push(() => bus.close());
+    const [refused, reader] = [socket(), socket()];
+    await expect(bus.subscribe("secret", refused)).rejects.toMatchObject({ code: "unavailable" });
+    await client.aclSetUser("member", ["allchannels"]);
+    await bus.subscribe("secret", reader);
+    await client.publish("secret", "for members");
+    await eventually(() => expect(reader.received).toEqual(["for members"]));
+    expect(refused.received).toEqual([]);
+    await client.aclDelUser("member");
+  });
+
   it("publishes what Wagtail Live publishes, with the cursor there is, over one connection", async () => {
     const client = await nodeRedis();
     const before = (await client.clientList()).length;

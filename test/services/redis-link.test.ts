@@ -3,57 +3,13 @@ import type { AddressInfo } from "node:net";
 import { createServer, type Socket } from "node:net";
 import { createClient } from "redis";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { RedisConnection } from "../../src/services/redis-client.ts";
-import { keepConnected, redisLink } from "../../src/services/redis-link.ts";
-import { eventually } from "../../src/testing/runner.ts";
+import { redisLink } from "../../src/services/redis-link.ts";
 import { describeWith } from "../support/describe-with.ts";
 import { type Service, startService } from "../support/services.ts";
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0)) await end();
-});
-
-describe("a connection that is kept", () => {
-  it("waits longer and longer between attempts, tells of its loss once, and stops at once", async () => {
-    const attempts: number[] = [];
-    const downs: unknown[] = [];
-    const kept = keepConnected<RedisConnection>(
-      () => {
-        attempts.push(performance.now());
-        return Promise.reject(new Error("refused"));
-      },
-      { up: () => {}, down: (error) => downs.push(error) },
-    );
-    await eventually(() => expect(attempts).toHaveLength(4));
-    kept.stop();
-    const waits = attempts.slice(1).map((time, n) => time - attempts[n]!);
-    expect(waits[0]).toBeGreaterThan(45);
-    expect(waits[2]).toBeGreaterThan(195);
-    expect(downs).toEqual([new Error("refused")]);
-  });
-
-  it("ends the one it had before it opens another, and says when that one is ready", async () => {
-    const events: string[] = [];
-    let lose: (error: unknown) => void = () => {};
-    let opened = 0;
-    const kept = keepConnected<RedisConnection>(
-      (onLost) => {
-        const n = ++opened;
-        lose = onLost;
-        events.push(`open ${n}`);
-        return { ready: Promise.resolve(), ping: async () => {}, destroy: () => events.push(`destroy ${n}`) };
-      },
-      { up: () => void events.push("up"), down: (error) => events.push(`down: ${(error as Error).message}`) },
-    );
-    await eventually(() => expect(events).toEqual(["open 1", "up"]));
-    lose(new Error("cut"));
-    await eventually(() =>
-      expect(events).toEqual(["open 1", "up", "destroy 1", "down: cut", "open 2", "up"]),
-    );
-    kept.stop();
-    await eventually(() => expect(events.at(-1)).toBe("destroy 2"));
-  });
 });
 
 describe("commands", () => {
