@@ -6,6 +6,7 @@ import { type BunAdapterOptions, type BunServer, bunWebSocket } from "../../src/
 import { memoryBus } from "../../src/buses/memory.ts";
 import { createHub, type Hub, type HubOptions } from "../../src/hub/hub.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
+import { createPublisher } from "../../src/publishers/publisher.ts";
 import { adapterSuite, type RunnerThatSkips } from "../../src/testing/adapter-suite.ts";
 import { eventually } from "../../src/testing/runner.ts";
 
@@ -117,6 +118,21 @@ export function bunTests({ describe, it }: RunnerThatSkips): void {
       assert.match(await nextText(socket), /"retry":\[500,2000\]/);
       assert.equal(await code, 1012);
       await eventually(() => assert.equal(hub.stats().readers, 0));
+    });
+
+    const tight: BunAdapterOptions = { websocket: { backpressureLimit: 1_000, message() {} } };
+    const shared = memoryLog();
+    test("lets nobody miss a frame that Bun dropped", { ...tight, log: shared }, async (url, hub) => {
+      const publisher = createPublisher({ log: shared, bus: memoryBus() });
+      const { cursor } = await publisher.publish("finals", { 0: { show: true, content: "" } });
+      // Much is missed: it comes in parts, and those that no longer fit are dropped.
+      for (let n = 1; n <= 40; n++) {
+        await publisher.publish("finals", { [n]: { show: true, content: "x".repeat(400_000) } });
+      }
+      const reader = await opened(`${url}/ws/channel/finals/?cursor=${cursor}`);
+      reader.pause();
+      await eventually(() => assert.equal(hub.stats().readers, 0));
+      reader.terminate();
     });
 
     test(
