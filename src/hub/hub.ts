@@ -177,6 +177,8 @@ export function createHub({
   const refused = new Set<Channel>();
   let lastRefusal = { text: "", at: 0 };
   let isClosing = false;
+  /** What readers are told at the end, also those who were being let in. */
+  let lastWords: Frames | undefined;
 
   /** The log's answer, or `unavailable` when it takes too long: what waits for it must go on. */
   async function inTime<T>(answer: Promise<T>): Promise<T> {
@@ -466,7 +468,7 @@ export function createHub({
     counts.readers++;
     member.connection = connection;
     channel.lagging.add(member);
-    if (isClosing) sendAway(member, farewell(retryWindow()));
+    if (lastWords) sendAway(member, lastWords);
     else catchUp(member);
     return {
       message: (bytes) => hearReader(member, bytes),
@@ -582,9 +584,9 @@ export function createHub({
     const left = new Promise<void>((resolve) => {
       everybodyLeft = resolve;
     });
-    const frames = farewell(retry);
+    lastWords = farewell(retry);
     for (const channel of channels.values()) {
-      for (const member of [...channel.current, ...channel.lagging]) sendAway(member, frames);
+      for (const member of [...channel.current, ...channel.lagging]) sendAway(member, lastWords);
     }
     if (counts.readers > 0) await within(drainMs, left);
     // A bus that is away answers nothing; closing it, which follows, ends its subscriptions all the same.
