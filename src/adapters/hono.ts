@@ -37,8 +37,8 @@ export interface HonoAdapterOptions {
 const PATH = "/ws/channel/";
 
 /**
- * A handler for Hono's route `/ws/channel/:id/`, below any base. On Node give the server a `WebSocketServer` with
- * `maxPayload: 4096`, so that larger messages are not taken in before they are refused.
+ * A handler for Hono's route `/ws/channel/:id/`, below any base; your middleware comes before it. Give the server the
+ * limits shown: larger messages are then not taken in before they are refused, and Bun ends who is silent for 60 s.
  *
  * @example
  * import { serve, upgradeWebSocket } from "@hono/node-server";
@@ -51,7 +51,7 @@ const PATH = "/ws/channel/";
  * import { getConnInfo, upgradeWebSocket, websocket } from "hono/bun";
  *
  * app.get("/ws/channel/:id/", honoWebSocket(hub, { upgradeWebSocket, getConnInfo }));
- * export default { fetch: app.fetch, websocket: { ...websocket, maxPayloadLength: 4096 } };
+ * export default { fetch: app.fetch, websocket: { ...websocket, maxPayloadLength: 4096, idleTimeout: 60 } };
  */
 export function honoWebSocket(
   hub: Hub,
