@@ -55,12 +55,13 @@ async function openSession(
   command: "PUBLISH" | "SPUBLISH",
   events: SessionEvents,
 ): Promise<Session> {
-  const listening = await openListening(library, command === "SPUBLISH", {
-    ...events,
-    heard: (group, text) => events.heard(group.slice(groupOf("").length), text),
-  });
+  // First, for a client of the caller's may be long in coming, and nothing is left open meanwhile.
+  const sender = await openSender(address, library, events);
   try {
-    const sender = await openSender(address, library, events);
+    const listening = await openListening(library, command === "SPUBLISH", {
+      ...events,
+      heard: (group, text) => events.heard(group.slice(groupOf("").length), text),
+    });
     return {
       maxBytes: Number.POSITIVE_INFINITY,
       async publish(channel, body) {
@@ -76,7 +77,7 @@ async function openSession(
       },
     };
   } catch (error) {
-    await listening.close();
+    await sender.close();
     throw error;
   }
 }

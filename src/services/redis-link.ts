@@ -58,7 +58,9 @@ export async function openSender(
     const { send, destroy } = await openConnection(library.openCommands(events.ended), events);
     return { send, close: async () => destroy() };
   }
-  if (!library.isReady()) await library.whenReady();
+  if (!library.isReady() && !(await within(CONNECTS_MS, isDone(library.whenReady()), events.signal))) {
+    throw new Error("the client is not connected");
+  }
   return {
     async send(key, args) {
       if (library.isReady()) return library.send(key, args);

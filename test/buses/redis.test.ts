@@ -152,11 +152,16 @@ describeWith("redis", () => {
     for (const url of ["redis://:sesame@127.0.0.1:1", server.url.replace("//", "//nobody:sesame@")]) {
       await opened({ url, onError } as Partial<RedisBusOptions>).publish("finals", entry(1));
     }
-    const wrong = new Redis(server.url.replace("//", "//nobody:sesame@"), { lazyConnect: true });
-    wrong.on("error", () => {});
-    ends.push(() => wrong.disconnect());
-    opened({ client: wrong, onError } as Partial<RedisBusOptions>);
-    await eventually(() => expect(errors.length).toBeGreaterThanOrEqual(3), 15_000);
+    // Its client is let in, the connection like the client's is not.
+    const admin = await nodeRedis();
+    await admin.aclSetUser("once", ["on", ">sesame", "+@all"]);
+    const client = new Redis(server.url.replace("//", "//once:sesame@"));
+    client.on("error", () => {});
+    ends.push(() => client.disconnect());
+    await once(client, "ready");
+    await admin.aclSetUser("once", ["resetpass"]);
+    opened({ client, onError } as Partial<RedisBusOptions>);
+    await eventually(() => expect(errors.length).toBeGreaterThanOrEqual(3));
     expect(errors.every((error) => (error as { code?: string }).code === "unavailable")).toBe(true);
     expect(errors.map(String).filter((text) => text.includes("WRONGPASS"))).toHaveLength(2);
     expect(inspect(errors, { depth: null, showHidden: true })).not.toContain("sesame");
@@ -248,6 +253,20 @@ describeWith("redis", () => {
     isSilent = false;
     await eventually(() => expect(statuses).toEqual(["down", "up"]), 20_000);
   }, 30_000);
+
+  it("opens nothing before the caller's client is connected", async () => {
+    const client = createClient({ url: server.url });
+    client.on("error", () => {});
+    const admin = await nodeRedis();
+    const before = (await admin.clientList()).length;
+    const bus = opened({ client } as Partial<RedisBusOptions>);
+    const subscribed = bus.subscribe("finals", () => {});
+    for (let n = 0; n < 50; n++) expect((await admin.clientList()).length).toBe(before);
+    await client.connect();
+    ends.push(() => client.destroy());
+    await subscribed;
+    expect((await admin.clientList()).length).toBe(before + 2);
+  });
 
   it("close() lets out what was announced just now", async () => {
     const [from, to] = [opened(), opened()];
