@@ -145,7 +145,7 @@ export async function openConnections(
     try {
       return await within(end - performance.now(), working);
     } finally {
-      client.release(!isSound || !isDone );
+      client.release(!isSound || !isDone || isReadOnly);
     }
   }
 
