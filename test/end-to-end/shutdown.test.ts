@@ -2,8 +2,10 @@ import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { afterEach, expect, it } from "vitest";
 import { WebSocket } from "ws";
+import { describeWith } from "../support/describe-with.ts";
 import { type Served, serve } from "../support/serve.ts";
 import { request, text } from "../support/server.ts";
+import { startService } from "../support/services.ts";
 
 const TOKEN = "hush-hush-hush-hush";
 const AUTHORIZED = { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" };
@@ -73,4 +75,27 @@ it("SIGTERM with a request that never ends, and a reader that never answers: it 
   expect(code).toBe(0);
   expect(Date.now() - started).toBeLessThan(15_000);
   deaf.terminate();
+});
+
+describeWith("postgres", () => {
+  it("SIGTERM while the store hangs with a post under way: exit 0 within ten seconds", async () => {
+    const store = await startService("postgres");
+    served = await serve({ TIDINGS_TOKEN: TOKEN, TIDINGS_STORE: store.url });
+    const { url, child } = served;
+    store.pause();
+    const post = request(url, "POST", "/api/pages/welcome/posts", text("Into the void"), AUTHORIZED);
+    const answer = post.then(
+      ({ status }) => status,
+      () => 0,
+    );
+    await request(url, "GET", "/healthz");
+    const started = Date.now();
+    child.kill("SIGTERM");
+    const [code] = await once(child, "exit");
+    expect(code).toBe(0);
+    expect(Date.now() - started).toBeLessThan(10_000);
+    expect(await answer, "nothing that hangs is acknowledged").not.toBe(201);
+    store.resume();
+    await store.close();
+  });
 });
