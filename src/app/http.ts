@@ -1,7 +1,8 @@
 /** What all routes share: errors as answers, bodies and headers as values. */
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest, onRequestHookHandler } from "fastify";
 import { z } from "zod";
 import { type ErrorCode, TidingsError } from "../errors.ts";
+import { allowedOrigin, type Origins } from "../hub/origins.ts";
 import type { ListOptions } from "../pages/store.ts";
 import { isId } from "../protocol.ts";
 
@@ -68,6 +69,17 @@ function toTidingsError(error: unknown): TidingsError {
   return new TidingsError("internal", "something went wrong inside the server; its log says what", {
     cause: error,
   });
+}
+
+/** A hook that lets the scripts of other origins read the answer, errors too, where `origins` says so. */
+export function readableFrom(origins: Origins): onRequestHookHandler {
+  return ({ headers, host }, reply, done) => {
+    const allowed = allowedOrigin(origins, headers.origin, host);
+    if (allowed !== null) reply.header("Access-Control-Allow-Origin", allowed);
+    // A cache must not give what one origin was told to another.
+    if (allowed !== "*") reply.header("Vary", "Origin");
+    done();
+  };
 }
 
 /** Checks a body or query against its schema; throws `invalid` naming the first field that is wrong. */

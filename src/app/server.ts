@@ -10,6 +10,7 @@ import type { Logger } from "pino";
 import { attachWebSocket, type NodeAdapterOptions } from "../adapters/node.ts";
 import { TidingsError } from "../errors.ts";
 import { createHub, type Hub } from "../hub/hub.ts";
+import type { Origins } from "../hub/origins.ts";
 import type { Log } from "../logs/log.ts";
 import type { PageStore, SecretStore } from "../pages/store.ts";
 import { createPagePublisher, type PagePublisher } from "../publishers/pages.ts";
@@ -71,6 +72,8 @@ async function startOn(
   opened: (() => unknown)[],
 ): Promise<RunningServer> {
   const { publicUrl } = settings;
+  const origins =
+    publicUrl === undefined ? settings.origins : [...settings.origins, new URL(publicUrl).origin];
   const imageUrl = (id: string) => `${publicUrl ?? ""}/images/${id}`;
   const onError = (err: unknown, context: object) => logger.warn({ err, ...context }, "went on without it");
   const store = await openStore(settings, { imageUrl }, onError);
@@ -84,7 +87,7 @@ async function startOn(
   const hub = createHub({
     log,
     bus,
-    origins: publicUrl === undefined ? settings.origins : [...settings.origins, new URL(publicUrl).origin],
+    origins,
     maxConnectionsPerAddress: settings.maxConnectionsPerAddress,
     onError,
   });
@@ -115,7 +118,18 @@ async function startOn(
   app.setErrorHandler(sendError);
   const connections = trackConnections(app);
   await app.register(cookie);
-  const parts = { settings, store, log, hub, publisher, pages, auth, imageUrl, isClosing: () => isClosing };
+  const parts = {
+    settings,
+    origins,
+    store,
+    log,
+    hub,
+    publisher,
+    pages,
+    auth,
+    imageUrl,
+    isClosing: () => isClosing,
+  };
   await addRoutes(app, parts);
   const detach = attachWebSocket(app.server, hub, addressing(trusts));
   opened.push(detach);
@@ -158,6 +172,7 @@ async function startOn(
 
 interface Parts {
   readonly settings: Settings;
+  readonly origins: Origins;
   readonly store: PageStore;
   readonly log: Log;
   readonly hub: Hub;
@@ -169,14 +184,14 @@ interface Parts {
 }
 
 async function addRoutes(app: FastifyInstance, parts: Parts): Promise<void> {
-  const { settings, store, hub, auth, pages, imageUrl } = parts;
+  const { settings, origins, store, hub, auth, pages, imageUrl } = parts;
   const { trustedHtml } = settings;
   const metrics = createMetrics(hub);
   metrics.observe(app);
   healthRoutes(app, parts);
   sessionRoutes(app, auth);
   imageDownload(app, store);
-  await siteRoutes(app, store, settings);
+  await siteRoutes(app, store, settings, origins);
   await app.register(async (api) => {
     api.addHook("onRequest", async (request, reply) => {
       reply.headers({ "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" });

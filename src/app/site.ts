@@ -7,10 +7,12 @@ import compress from "@fastify/compress";
 import fastifyStatic from "@fastify/static";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { TidingsError } from "../errors.ts";
+import type { Origins } from "../hub/origins.ts";
 import { FRAME_ORIGINS } from "../pages/embeds.ts";
 import type { Page } from "../pages/model.ts";
 import type { PageStore } from "../pages/store.ts";
 import { indexPage, notFoundPage, readerPage, type SiteSettings } from "../templates/pages.ts";
+import { readableFrom } from "./http.ts";
 
 /** Pages shown on the front page. */
 const MAX_LISTED = 200;
@@ -31,11 +33,12 @@ const EDITOR_POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** Adds `/`, `/live/<id>/`, `/editor` and the assets. */
+/** Adds `/`, `/live/<id>/` (which pages of `origins` may embed), `/editor` and the assets. */
 export async function siteRoutes(
   app: FastifyInstance,
   store: PageStore,
   settings: SiteSettings,
+  origins: Origins,
 ): Promise<void> {
   const built = builtFolder();
   // What readers see and nothing else: not when a hidden post was edited. A new version makes new HTML.
@@ -48,12 +51,17 @@ export async function siteRoutes(
   await app.register(fastifyStatic, {
     root: join(built, "assets"),
     prefix: "/assets/",
-    setHeaders: (reply) => reply.header("X-Content-Type-Options", "nosniff"),
+    decorateReply: false,
+    // Pages of other sites load them, also those that ask for CORS (modules, `integrity`) or for isolation.
+    setHeaders: (reply) =>
+      reply
+        .header("X-Content-Type-Options", "nosniff")
+        .header("Access-Control-Allow-Origin", "*")
+        .header("Cross-Origin-Resource-Policy", "cross-origin"),
   });
   await app.register(fastifyStatic, {
     root: join(built, "editor"),
     prefix: "/editor/",
-    decorateReply: false,
     index: false,
     setHeaders: (reply) => reply.header("X-Content-Type-Options", "nosniff"),
   });
@@ -63,25 +71,30 @@ export async function siteRoutes(
     return sendPage(reply, READER_POLICY, indexPage(items, settings));
   });
 
-  app.get<{ Params: { channelId: string } }>("/live/:channelId", ({ params }, reply) =>
+  const embeddable = { onRequest: readableFrom(origins) };
+  app.get<{ Params: { channelId: string } }>("/live/:channelId", embeddable, ({ params }, reply) =>
     reply.redirect(`/live/${encodeURIComponent(params.channelId)}/`, 301),
   );
 
-  app.get<{ Params: { channelId: string } }>("/live/:channelId/", async ({ params, headers }, reply) => {
-    let page: Page;
-    try {
-      page = await store.getPage(params.channelId);
-    } catch (error) {
-      if (!(error instanceof TidingsError) || error.code !== "not_found") throw error;
-      return sendPage(reply.code(404), READER_POLICY, notFoundPage(settings));
-    }
-    // Old copies do no harm: the page goes on from the cursor that it was made at.
-    reply.header("Cache-Control", "public, max-age=0, s-maxage=1, stale-while-revalidate=4");
-    if (headers["if-none-match"] === etagOf(page)) return reply.code(304).send();
-    const view = await store.viewPage(params.channelId);
-    reply.header("ETag", etagOf(view.page));
-    return sendPage(reply, READER_POLICY, readerPage(view, settings));
-  });
+  app.get<{ Params: { channelId: string } }>(
+    "/live/:channelId/",
+    embeddable,
+    async ({ params, headers }, reply) => {
+      let page: Page;
+      try {
+        page = await store.getPage(params.channelId);
+      } catch (error) {
+        if (!(error instanceof TidingsError) || error.code !== "not_found") throw error;
+        return sendPage(reply.code(404), READER_POLICY, notFoundPage(settings));
+      }
+      // Old copies do no harm: the page goes on from the cursor that it was made at.
+      reply.header("Cache-Control", "public, max-age=0, s-maxage=1, stale-while-revalidate=4");
+      if (headers["if-none-match"] === etagOf(page)) return reply.code(304).send();
+      const view = await store.viewPage(params.channelId);
+      reply.header("ETag", etagOf(view.page));
+      return sendPage(reply, READER_POLICY, readerPage(view, settings));
+    },
+  );
 
   app.get("/editor/", (_request, reply) => reply.redirect("/editor", 301));
   app.get("/editor", (_request, reply) => {

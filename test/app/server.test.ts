@@ -441,6 +441,63 @@ describe("reader pages", () => {
   });
 });
 
+describe("pages of other sites", () => {
+  const SITE = "https://news.example";
+  const allowed = (answer: { headers: Headers }) => [
+    answer.headers.get("access-control-allow-origin"),
+    answer.headers.get("vary")?.includes("Origin") ?? false,
+  ];
+
+  it("may read a page, its redirect and its absence, where TIDINGS_ORIGINS names them, and only there", async () => {
+    const open = await startTestServer({ origins: ["own", SITE] });
+    try {
+      const asked = (path: string, origin?: string) =>
+        request(open.url, "GET", path, undefined, origin === undefined ? {} : { origin });
+      for (const path of ["/live/welcome/", "/live/welcome", "/live/nothing/", "/live/welcome/?at=e.1"]) {
+        expect([path, ...allowed(await asked(path, SITE))]).toEqual([path, SITE, true]);
+        expect([path, ...allowed(await asked(path, open.url))]).toEqual([path, open.url, true]);
+        expect([path, ...allowed(await asked(path, "https://evil.example"))]).toEqual([path, null, true]);
+        expect([path, ...allowed(await asked(path))]).toEqual([path, null, true]);
+      }
+      const page = await asked("/live/welcome/", SITE);
+      const unchanged = { origin: SITE, "if-none-match": page.headers.get("etag")! };
+      const again = await request(open.url, "GET", "/live/welcome/", undefined, unchanged);
+      expect([again.status, ...allowed(again)]).toEqual([304, SITE, true]);
+      for (const path of ["/", "/editor", "/editor/", "/api/pages"]) {
+        expect([path, ...allowed(await asked(path, SITE))]).toEqual([path, null, false]);
+      }
+      expect(allowed(await asked("/assets/tidings.js", "https://evil.example"))[0]).toBe("*");
+    } finally {
+      await open.close();
+    }
+  });
+
+  it("may all read with TIDINGS_ORIGINS=*, and none without the setting", async () => {
+    const open = await startTestServer({ origins: ["own", "*"], publicUrl: "https://live.example" });
+    try {
+      const answer = await request(open.url, "GET", "/live/welcome/", undefined, { origin: "null" });
+      expect(allowed(answer)).toEqual(["*", false]);
+    } finally {
+      await open.close();
+    }
+    expect(allowed(await request(server.url, "GET", `/live/${id}/`, undefined, { origin: SITE }))).toEqual([
+      null,
+      true,
+    ]);
+  });
+
+  it("may read where TIDINGS_PUBLIC_URL says that they are ours", async () => {
+    const open = await startTestServer({ publicUrl: "https://live.example/" });
+    try {
+      const origin = "https://live.example";
+      const answer = await request(open.url, "GET", "/live/welcome/", undefined, { origin });
+      expect(allowed(answer)).toEqual([origin, true]);
+    } finally {
+      await open.close();
+    }
+  });
+});
+
 it("the editor is found with a slash, too", async () => {
   const { status, headers } = await request(server.url, "GET", "/editor/");
   expect([status, headers.get("location")]).toEqual([301, "/editor"]);

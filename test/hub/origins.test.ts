@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { isAllowedOrigin } from "../../src/hub/origins.ts";
+import { allowedOrigin, isAllowedOrigin } from "../../src/hub/origins.ts";
 
 it.each([
   [["own"], undefined, "news.example", true],
@@ -22,4 +22,17 @@ it.each([
   [[], "https://news.example", "news.example", false],
 ] as const)("%j lets %s read at %s: %s", (origins, origin, host, allowed) => {
   expect(isAllowedOrigin(origins, origin, host)).toBe(allowed);
+});
+
+it.each([
+  [["own"], undefined, "news.example", null],
+  [["own"], "https://news.example", "news.example", "https://news.example"],
+  [["own"], "https://evil.example", "news.example", null],
+  [["own"], "null", "news.example", null],
+  [["own", "https://a.example"], "https://a.example", "news.example", "https://a.example"],
+  [["*"], "https://evil.example", "news.example", "*"],
+  [["*"], "null", "news.example", "*"],
+  [["*"], undefined, "news.example", "*"],
+] as const)("%j, asked by %s at %s, allows %s", (origins, origin, host, allowed) => {
+  expect(allowedOrigin(origins, origin, host)).toBe(allowed);
 });
