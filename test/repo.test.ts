@@ -30,6 +30,8 @@ function implementations(tree: Tree): { path: string; suite: string }[] {
 const WITHOUT_SUITE: Readonly<Record<string, string>> = {
   "src/adapters/socketio.ts":
     "pages are joined by events on a connection that is there already, not by a WebSocket each",
+  "src/adapters/sse.ts": "a stream of events, not a WebSocket",
+  "src/adapters/polling.ts": "requests and answers, not a WebSocket",
 };
 
 const passesItsSuite: Rule = (tree) =>

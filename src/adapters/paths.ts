@@ -1,4 +1,7 @@
-const PATH = /^\/ws\/channel\/([^/?]+)\/$/;
+/** The transports that have a path of their own, by the name in it. */
+export type PathKind = "ws" | "sse" | "updates";
+
+const PATH = /^\/(ws|sse|updates)\/channel\/([^/?]+)\/$/;
 
 /** A larger message of a reader closes with 1009; a library that is told need not take it in first. */
 export const MAX_MESSAGE_BYTES = 4096;
@@ -15,10 +18,11 @@ export interface Place {
  * @example
  * placeOf("/live/ws/channel/caf%C3%A9/?cursor=k3Zq.17", "/live"); // { channel: "café", cursor: "k3Zq.17" }
  */
-export function placeOf(url: string, base = ""): Place | null {
+export function placeOf(url: string, base = "", kind: PathKind = "ws"): Place | null {
   const [path = "", query = ""] = url.split("?", 2);
-  const match = path.startsWith(base) ? PATH.exec(path.slice(base.length)) : null;
-  return match && { channel: decode(match[1]!), cursor: new URLSearchParams(query).get("cursor") };
+  const [, found, channel] = (path.startsWith(base) && PATH.exec(path.slice(base.length))) || [];
+  if (found !== kind) return null;
+  return { channel: decode(channel!), cursor: new URLSearchParams(query).get("cursor") };
 }
 
 /** Empty, and hence no channel id, for what is no percent-encoded UTF-8. */

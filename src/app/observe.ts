@@ -13,12 +13,15 @@ const GAUGES: Readonly<Partial<Record<keyof HubStats, readonly [name: string, he
 const COUNTERS: Readonly<Partial<Record<keyof HubStats, readonly [name: string, help: string]>>> = {
   admitted: ["tidings_readers_admitted_total", "Readers let in"],
   refused: ["tidings_readers_refused_total", "Readers turned away before the upgrade"],
+  polls: ["tidings_polls_total", "Answers to readers that ask now and then"],
   frames: ["tidings_frames_total", "Frames written to readers"],
   updates: ["tidings_updates_total", "Updates that the bus brought in order"],
   catchUps: ["tidings_catch_ups_total", "Times the log was asked what a reader had missed"],
   resets: ["tidings_resets_total", "Readers told that their cursor does not hold"],
   gaps: ["tidings_gaps_total", "Times the log had more than the bus had brought"],
 };
+
+const LASTING: ReadonlySet<string> = new Set(["/sse/channel/*", "/updates/channel/*"]);
 
 export interface Observed {
   readonly hub: Hub;
@@ -87,6 +90,8 @@ export function createMetrics(hub: Hub): Metrics {
     observe(app) {
       app.addHook("onResponse", async (request, reply) => {
         const route = request.routeOptions.url ?? "none";
+        // How long a reader stayed is no measure of the server.
+        if (LASTING.has(route)) return;
         const labels = { method: request.method, route, status: reply.statusCode };
         seconds.observe(labels, reply.elapsedTime / 1000);
       });

@@ -23,6 +23,7 @@ import { sessionRoutes } from "./api/session.ts";
 import { type Auth, createAuth } from "./auth.ts";
 import { foldersOf, openBus, openLog, openStore } from "./backends.ts";
 import { trackConnections } from "./connections.ts";
+import { fallbackRoutes } from "./fallbacks.ts";
 import { firstPage, type Greeting } from "./first-start.ts";
 import { sendError } from "./http.ts";
 import { createMetrics, healthRoutes } from "./observe.ts";
@@ -131,6 +132,7 @@ async function startOn(
     isClosing: () => isClosing,
   };
   await addRoutes(app, parts);
+  fallbackRoutes(app, hub, addressing(trusts));
   const detach = attachWebSocket(app.server, hub, addressing(trusts));
   opened.push(detach);
   const first = await firstPage(store, pages);

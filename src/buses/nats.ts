@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
 import { TidingsError } from "../errors.ts";
+import { within } from "../within.ts";
 import type { Bus } from "./bus.ts";
-import { type BusOnError, type Session, type SessionEvents, sessionBus, within } from "./sessions.ts";
+import { type BusOnError, type Session, type SessionEvents, sessionBus } from "./sessions.ts";
 
 const WHERE = "nats bus";
 const DEFAULT_PORT = 4222;

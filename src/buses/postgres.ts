@@ -7,8 +7,9 @@ import {
   type PostgresClient,
   type PostgresPool,
 } from "../services/postgres-pool.ts";
+import { within } from "../within.ts";
 import type { Bus } from "./bus.ts";
-import { type BusOnError, type Session, type SessionEvents, sessionBus, within } from "./sessions.ts";
+import { type BusOnError, type Session, type SessionEvents, sessionBus } from "./sessions.ts";
 
 const WHERE = "postgres bus";
 const CONNECT_WITHIN_MS = 5_000;

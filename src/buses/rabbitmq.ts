@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { TidingsError } from "../errors.ts";
+import { within } from "../within.ts";
 import type { Bus } from "./bus.ts";
-import { type BusOnError, type Session, type SessionEvents, sessionBus, within } from "./sessions.ts";
+import { type BusOnError, type Session, type SessionEvents, sessionBus } from "./sessions.ts";
 
 const WHERE = "rabbitmq bus";
 const CONNECT_WITHIN_MS = 5_000;

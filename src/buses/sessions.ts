@@ -1,16 +1,11 @@
 import { TidingsError } from "../errors.ts";
 import type { Announcement } from "../protocol.ts";
-import {
-  keepSession,
-  type Listening,
-  type SessionEvents,
-  unreachable,
-  within,
-} from "../services/keep-session.ts";
+import { keepSession, type Listening, type SessionEvents, unreachable } from "../services/keep-session.ts";
+import { within } from "../within.ts";
 import type { Bus, Listener } from "./bus.ts";
 import { decodeAnnouncement, encodeAnnouncement } from "./encoding.ts";
 
-export { type SessionEvents, within };
+export type { SessionEvents };
 
 /** More than this that the server has not taken yet, and announcements are dropped: the log has them. */
 const MAX_ON_THE_WAY_BYTES = 32_000_000;

@@ -1,6 +1,7 @@
 /**
  * What the hub and an adapter ask of each other. The hub knows no socket, the adapter no log.
  */
+import type { Cursor } from "../protocol.ts";
 
 /** One reader's socket (or stream), as an adapter supplies it. `F` is whatever the transport's `encode` makes. */
 export interface Connection<F = unknown> {
@@ -14,12 +15,17 @@ export interface Connection<F = unknown> {
 
 /** How texts travel on a kind of connection: one object for all readers of an adapter, compared by identity. */
 export interface Transport<F> {
-  /** Makes a frame of a text; called once per update for all readers of the transport. */
-  encode(text: string): F;
+  /**
+   * Makes a frame of a text; called once per update for all readers of the transport. `cursor` is where a reader is
+   * who has been sent it; empty for what moves no reader.
+   */
+  encode(text: string, cursor: Cursor): F;
+  /** A reader who has missed nothing gets a heartbeat at once: it shows that nothing holds the stream up. */
+  readonly greets?: boolean;
 }
 
-/** A reader at the door: what is known before the upgrade is answered. */
-export interface Admission<F> {
+/** Who asks for a page, and from where in its history: what is known before there is an answer. */
+export interface Question {
   /** Decoded; need not be valid. */
   readonly channel: string;
   /** Absent or empty: live only. */
@@ -28,6 +34,10 @@ export interface Admission<F> {
   readonly origin?: string | undefined;
   /** The host that was asked (`Host` header): `"own"` in the check of origins. */
   readonly host?: string | undefined;
+}
+
+/** A reader at the door. */
+export interface Admission<F> extends Question {
   /** The reader's address, for the limit per address. */
   readonly address?: string | undefined;
   readonly transport: Transport<F>;
@@ -38,6 +48,14 @@ export interface Refusal {
   readonly status: number;
   readonly reason: string;
   readonly retryAfter?: number;
+}
+
+/** What a reader that asks now and then has missed, as one frame. */
+export interface Polled {
+  readonly text: string;
+  /** Where the reader is who has taken it. */
+  readonly cursor: Cursor;
+  readonly kind: "update" | "reset" | "nothing";
 }
 
 /** A reader who may enter. From here on nothing published is missed. */

@@ -27,10 +27,10 @@ export function toFrames(answer: Since): Frames {
   return newFrames(encodeUpdate(answer.entry), answer.entry.cursor, { more: answer.more });
 }
 
-export function frameFor({ made, text }: Frames, transport: Transport<unknown>): unknown {
+export function frameFor({ made, text, cursor }: Frames, transport: Transport<unknown>): unknown {
   let frame = made.get(transport);
   if (frame === undefined) {
-    frame = transport.encode(text);
+    frame = transport.encode(text, cursor);
     made.set(transport, frame);
   }
   return frame;

@@ -11,9 +11,20 @@ import {
   isId,
   parseCursor,
 } from "../protocol.ts";
-import type { Admission, Admitted, Connection, Reader, Refusal, Transport } from "./connection.ts";
+import { within } from "../within.ts";
+import type {
+  Admission,
+  Admitted,
+  Connection,
+  Polled,
+  Question,
+  Reader,
+  Refusal,
+  Transport,
+} from "./connection.ts";
 import { type Frames, frameFor, keepAnswers, newFrames, toFrames } from "./frames.ts";
 import { isAllowedOrigin, type Origins } from "./origins.ts";
+import { pollRounds, type Rounds } from "./rounds.ts";
 
 /** A reader whose socket holds more than this is left to catch up when it has drained. */
 const MAX_BUFFERED_BYTES = 256 * 1024;
@@ -37,6 +48,7 @@ const MAX_ANSWERS_BYTES = 16_000_000;
 const HEARTBEAT_MS = 25_000;
 const BEATS_LOOKED_AT_MS = 1_000;
 const MAX_CURSOR_LENGTH = 128;
+const UNREADABLE = "the history cannot be read now";
 /** What a reader may say in one window; more closes with 1008, a larger message with 1009. */
 const MAX_MESSAGES = 60;
 const MESSAGES_WINDOW_MS = 30_000;
@@ -65,6 +77,8 @@ export interface HubStats {
   readonly lagging: number;
   readonly admitted: number;
   readonly refused: number;
+  /** Answers to readers that ask now and then. */
+  readonly polls: number;
   /** Frames written to readers, of any kind. */
   readonly frames: number;
   /** Updates announced by the bus that reached readers. */
@@ -88,6 +102,18 @@ export interface Hub {
    * const reader = answer.open({ send, close, get bufferedAmount() { return socket.writableLength; } });
    */
   admit<F>(admission: Admission<F>): Promise<Admitted<F> | Refusal>;
+  /**
+   * What came after a reader's cursor, for one that asks now and then; without a cursor, where the page is now. Those
+   * at one cursor share an answer. Who lags waits for its page's next round (at most a second) if it is not the first.
+   *
+   * @example
+   * const answer = await hub.poll({ channel: "finals", cursor });
+   * if ("status" in answer) return refuse(answer.status, answer.reason);
+   * response.end(answer.text);
+   */
+  poll(question: Question): Promise<Polled | Refusal>;
+  /** Whose pages may read. */
+  readonly origins: Origins;
   stats(): HubStats;
   /** Whether the bus listens; while it does not, the log is asked every second. */
   busStatus(): "up" | "down";
@@ -114,6 +140,8 @@ interface Member {
   connection: Connection | null;
   /** Where a reader that lags is; `null` for those at the channel's head. */
   cursor: Cursor | null;
+  /** Nothing was sent yet to one that is to be greeted. */
+  isGreeted: boolean;
   /** Asks the log, or waits for it. */
   busy: boolean;
   messages: number;
@@ -141,6 +169,7 @@ interface Channel {
   again: boolean;
   lastFrame: number;
   idleSince: number;
+  readonly rounds: Rounds;
   /** The log failed: it is not asked before then. */
   quietUntil: number;
 }
@@ -165,6 +194,7 @@ export function createHub({
   const counts = {
     admitted: 0,
     refused: 0,
+    polls: 0,
     frames: 0,
     updates: 0,
     catchUps: 0,
@@ -219,6 +249,7 @@ export function createHub({
       again: false,
       lastFrame: Date.now(),
       idleSince: Date.now(),
+      rounds: pollRounds(),
       quietUntil: 0,
     };
     channels.set(id, channel);
@@ -379,6 +410,7 @@ export function createHub({
       member.cursor = null;
       channel.lagging.delete(member);
       channel.current.add(member);
+      if (!member.isGreeted) write(member, heartbeatOf(channel));
       return;
     }
     if (connection.bufferedAmount > MAX_BUFFERED_BYTES || Date.now() < channel.quietUntil) return;
@@ -412,6 +444,7 @@ export function createHub({
 
   function write(member: Member, frames: Frames): void {
     counts.frames++;
+    member.isGreeted = true;
     if (frames.isReset) counts.resets++;
     member.connection!.send(frameFor(frames, member.transport));
   }
@@ -423,12 +456,44 @@ export function createHub({
     return retryAfter === undefined ? { status, reason } : { status, reason, retryAfter };
   }
 
-  async function admit<F>(admission: Admission<F>): Promise<Admitted<F> | Refusal> {
-    const { channel: id, cursor, origin, host, address, transport } = admission;
+  function check({ channel, cursor, origin, host }: Question): Refusal | null {
     if (isClosing) return refuse(503, "restarting", 5);
-    if (!isId(id)) return refuse(400, "not a channel id");
+    if (!isId(channel)) return refuse(400, "not a channel id");
     if (cursor && cursor.length > MAX_CURSOR_LENGTH) return refuse(400, "not a cursor");
     if (!isAllowedOrigin(origins, origin, host)) return refuse(403, "this origin may not read here");
+    return null;
+  }
+
+  async function poll(question: Question): Promise<Polled | Refusal> {
+    const refusal = check(question);
+    if (refusal) return refusal;
+    const channel = channelOf(question.channel);
+    channel.entering++;
+    try {
+      await channel.ready;
+      const cursor = question.cursor || channel.head;
+      counts.polls++;
+      if (cursor === channel.head) {
+        return { text: encodeHeartbeat(cursor), cursor, kind: "nothing" };
+      }
+      const frames = await channel.rounds.ask(cursor, () => missed(channel, cursor));
+      if (frames.cursor !== channel.head && !isBehind(frames.cursor, channel.at)) refresh(channel);
+      const kind = frames.isReset ? "reset" : frames.cursor === cursor ? "nothing" : "update";
+      if (frames.isReset) counts.resets++;
+      return { text: frames.text, cursor: frames.cursor, kind };
+    } catch (error) {
+      logFailed(channel, error, "poll");
+      return refuse(503, UNREADABLE, 5);
+    } finally {
+      channel.entering--;
+      channel.idleSince = Date.now();
+    }
+  }
+
+  async function admit<F>(admission: Admission<F>): Promise<Admitted<F> | Refusal> {
+    const { channel: id, cursor, address, transport } = admission;
+    const refusal = check(admission);
+    if (refusal) return refusal;
     const connections = address === undefined ? 0 : (addresses.get(address) ?? 0);
     if (maxConnectionsPerAddress > 0 && connections >= maxConnectionsPerAddress) {
       return refuse(429, "too many connections from this address", 60);
@@ -442,6 +507,7 @@ export function createHub({
       transport: transport as Transport<unknown>,
       connection: null,
       cursor: null,
+      isGreeted: !transport.greets,
       busy: false,
       gone: false,
       messages: 0,
@@ -452,7 +518,7 @@ export function createHub({
     } catch (error) {
       onError(error, { stage: "join", channel: id });
       goodbye(member);
-      return refuse(503, "the history cannot be read now", 5);
+      return refuse(503, UNREADABLE, 5);
     }
     member.cursor = cursor || channel.head;
     counts.admitted++;
@@ -523,7 +589,7 @@ export function createHub({
 
   function beat(channel: Channel): void {
     channel.lastFrame = Date.now();
-    const frames = newFrames(encodeHeartbeat(channel.head), channel.head);
+    const frames = heartbeatOf(channel);
     for (const member of channel.current) {
       if (member.connection!.bufferedAmount <= MAX_BUFFERED_BYTES) write(member, frames);
     }
@@ -595,6 +661,8 @@ export function createHub({
 
   return {
     admit,
+    poll,
+    origins,
     close,
     busStatus: () => (refused.size > 0 ? "down" : busStatus),
     stats() {
@@ -607,17 +675,12 @@ export function createHub({
 
 // ----------------------------------------------------------------------------------------------------------
 
-function farewell([minMs, maxMs]: RetryWindow): Frames {
-  return newFrames(encodeRetry(minMs, maxMs), "");
+function heartbeatOf({ head }: Channel): Frames {
+  return newFrames(encodeHeartbeat(head), head);
 }
 
-/** What the promise comes to, or `undefined` when that takes longer. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+function farewell([minMs, maxMs]: RetryWindow): Frames {
+  return newFrames(encodeRetry(minMs, maxMs), "");
 }
 
 function isBehind(cursor: Cursor, head: CursorParts): boolean {

@@ -1,5 +1,6 @@
 /** One session with a server after the other, for as long as they are wanted. */
 import { TidingsError } from "../errors.ts";
+import { within } from "../within.ts";
 
 const OPEN_WITHIN_MS = 10_000;
 const CLOSE_WITHIN_MS = 1_000;
@@ -287,23 +288,5 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
       resolve();
     }
     signal.addEventListener("abort", done);
-  });
-}
-
-/** What the promise comes to, or `undefined` when that takes longer or nobody waits for it any more. */
-export function within<T>(ms: number, promise: PromiseLike<T>, signal?: AbortSignal): Promise<T | undefined> {
-  return new Promise<T | undefined>((resolve, reject) => {
-    const giveUp = () => settle(() => resolve(undefined));
-    const timer = setTimeout(giveUp, ms);
-    signal?.addEventListener("abort", giveUp);
-    function settle(how: () => void) {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", giveUp);
-      how();
-    }
-    promise.then(
-      (value) => settle(() => resolve(value)),
-      (error) => settle(() => reject(error)),
-    );
   });
 }

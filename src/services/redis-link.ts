@@ -1,6 +1,7 @@
 /** Connections to Redis that are ready and answer, and commands over them that never pile up. */
 import { TidingsError } from "../errors.ts";
-import { keepSession, type SessionEvents, within } from "./keep-session.ts";
+import { within } from "../within.ts";
+import { keepSession, type SessionEvents } from "./keep-session.ts";
 import {
   type RedisAddress,
   type RedisArguments,

@@ -1,0 +1,55 @@
+/**
+ * Readers that poll are answered in rounds: who asks in one gets the answer that others of the round got, or waits for
+ * the next. So they come to the same few cursors, and a cache in front asks for those alone, however many they are.
+ */
+import type { Cursor } from "../protocol.ts";
+import type { Frames } from "./frames.ts";
+
+const ROUND_MS = 1_000;
+
+/** The rounds of one page. */
+export interface Rounds {
+  /** The answer for a cursor: at once for the first that asks in a round, and for who asks the same as another. */
+  ask(cursor: Cursor, answer: () => Promise<Frames>): Promise<Frames>;
+}
+
+interface Round {
+  readonly starts: number;
+  readonly started: Promise<void>;
+  readonly answers: Map<Cursor, Promise<Frames>>;
+}
+
+export function pollRounds(): Rounds {
+  let round: Round | undefined;
+  let next: Round | undefined;
+
+  function roundFor(cursor: Cursor): Round {
+    const now = performance.now();
+    if (next && now >= next.starts) [round, next] = [next, undefined];
+    if (!round || now >= round.starts + ROUND_MS) {
+      round = { starts: now, started: Promise.resolve(), answers: new Map() };
+      return round;
+    }
+    if (round.answers.has(cursor)) return round;
+    const starts = round.starts + ROUND_MS;
+    next ??= { starts, started: sleep(starts - now), answers: new Map() };
+    return next;
+  }
+
+  return {
+    ask(cursor, answer) {
+      const { started, answers } = roundFor(cursor);
+      const known = answers.get(cursor);
+      if (known) return known;
+      const asked = started.then(answer);
+      answers.set(cursor, asked);
+      asked.catch(() => answers.delete(cursor));
+      return asked;
+    },
+  };
+}
+
+/** One timer for all that wait for a round. */
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
+}
