@@ -42,8 +42,15 @@ export {
   type Update,
 } from "./protocol.ts";
 export {
+  createDelivery,
+  type Delivery,
+  type DeliveryOptions,
+  type OwnPublisher,
+} from "./publishers/delivery.ts";
+export {
   BaseWebsocketPublisher,
   createPublisher,
+  type Follower,
   type OnError,
   type Publisher,
   type PublisherOptions,

@@ -13,6 +13,7 @@ import { createHub, type Hub } from "../hub/hub.ts";
 import type { Origins } from "../hub/origins.ts";
 import type { Log } from "../logs/log.ts";
 import type { PageStore, SecretStore } from "../pages/store.ts";
+import { createDelivery } from "../publishers/delivery.ts";
 import { createPagePublisher, type PagePublisher } from "../publishers/pages.ts";
 import { createPublisher, type Publisher } from "../publishers/publisher.ts";
 import { channelRoutes } from "./api/channels.ts";
@@ -27,6 +28,7 @@ import { fallbackRoutes } from "./fallbacks.ts";
 import { firstPage, type Greeting } from "./first-start.ts";
 import { sendError } from "./http.ts";
 import { createMetrics, healthRoutes } from "./observe.ts";
+import { loadPublisher } from "./own-publisher.ts";
 import { localUrl, type Settings } from "./settings.ts";
 import { sendNotFound, siteRoutes } from "./site.ts";
 
@@ -77,6 +79,9 @@ async function startOn(
     publicUrl === undefined ? settings.origins : [...settings.origins, new URL(publicUrl).origin];
   const imageUrl = (id: string) => `${publicUrl ?? ""}/images/${id}`;
   const onError = (err: unknown, context: object) => logger.warn({ err, ...context }, "went on without it");
+  const own = settings.publisher === undefined ? undefined : await loadPublisher(settings.publisher);
+  const delivery = own && createDelivery({ publisher: own, onError });
+  if (delivery) opened.push(() => delivery.close({ drainMs: 0 }));
   const store = await openStore(settings, { imageUrl }, onError);
   opened.push(() => store.close());
   const log = await openLog(settings, store, onError);
@@ -93,8 +98,8 @@ async function startOn(
     onError,
   });
   opened.push(() => hub.close({ drainMs: 0 }));
-  const publisher = createPublisher({ log, bus, onError });
-  const pages = createPagePublisher({ store, bus, onError });
+  const publisher = createPublisher({ log, bus, delivery, onError });
+  const pages = createPagePublisher({ store, bus, delivery, onError });
   const auth = createAuth({ ...secrets, publicUrl });
 
   const trusts = trusting(settings.trustProxy);
@@ -153,7 +158,7 @@ async function startOn(
     detach();
     await closed;
     clearTimeout(late);
-    await Promise.all([log.close(), bus.close()]);
+    await Promise.all([log.close(), bus.close(), delivery?.close()]);
     logger.info("closed");
   }
 

@@ -37,7 +37,7 @@ export interface Settings {
   readonly origins: Origins;
   /** Where readers find the server, without a slash at the end. Absent: where it listens. */
   readonly publicUrl?: string;
-  /** `module#name`, or the publisher itself. */
+  /** `module#name`, or the publisher itself (or its class). */
   readonly publisher?: string | object;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 }
@@ -193,7 +193,9 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   publisher: {
     type: z.union([
       z.string().min(1),
-      z.custom<object>((value) => typeof value === "object" && value !== null),
+      z.custom<object>(
+        (value) => (typeof value === "object" && value !== null) || typeof value === "function",
+      ),
     ]),
     allowed: `a module and a name, such as "./publishers/mine.ts#MyWebsocketPublisher"`,
     help: "a publisher of your own: module#name",
@@ -206,8 +208,8 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   },
 };
 
-/** Environment variables that are no setting of the server: `TIDINGS_URL` is for `tidings post` and `tidings pages`. */
-const OTHER_VARIABLES = ["TIDINGS_URL"];
+/** Variables that are no setting of the server: for `tidings post` and `tidings pages`, and for `RedisPubSubPublisher`. */
+const OTHER_VARIABLES = ["TIDINGS_URL", "TIDINGS_REDIS_URL"];
 
 /** `maxConnections` → `max-connections`. */
 export function flagName(name: string): string {
@@ -335,9 +337,10 @@ async function readConfig(cwd: string): Promise<{ file: string; values: Config }
   return { file, values };
 }
 
-function loadFailure(cause: unknown): string {
-  if ((cause as { code?: unknown }).code === "ERR_UNKNOWN_FILE_EXTENSION") {
-    return `Node ${process.versions.node} does not read TypeScript; use Node 22.18 or newer, or write tidings.config.js`;
+/** Why a module could not be loaded, in one line. @param instead What to write where Node reads no TypeScript. */
+export function loadFailure(cause: unknown, instead = "tidings.config.js"): string {
+  if ((cause as { code?: unknown } | null)?.code === "ERR_UNKNOWN_FILE_EXTENSION") {
+    return `Node ${process.versions.node} does not read TypeScript; use Node 22.18 or newer, or write ${instead}`;
   }
   return String((cause as Error | null)?.message ?? cause).split("\n", 1)[0]!;
 }

@@ -9,7 +9,7 @@ import type {
   PageStore,
   PostPatch,
 } from "../pages/store.ts";
-import { announce, type OnError } from "./publisher.ts";
+import { announce, type Follower, type OnError } from "./publisher.ts";
 
 /** Changes to stored pages, each announced once it is on disk. Rejects as the store does. */
 export interface PagePublisher {
@@ -23,6 +23,8 @@ export interface PagePublisher {
 export interface PagePublisherOptions {
   readonly store: PageStore;
   readonly bus: Bus;
+  /** Hands each update to a publisher of your own, too, once it is on disk. */
+  readonly delivery?: Follower | undefined;
   /** Told when the bus throws, against its contract. Default: `console.error`. */
   readonly onError?: OnError;
 }
@@ -34,8 +36,14 @@ export interface PagePublisherOptions {
  * const pages = createPagePublisher({ store, bus });
  * await pages.createPost("finals", { content: [{ type: "text", value: "Goal!" }] });
  */
-export function createPagePublisher({ store, bus, onError }: PagePublisherOptions): PagePublisher {
+export function createPagePublisher(options: PagePublisherOptions): PagePublisher {
+  const { store, bus, delivery, onError } = options;
+
   async function announced<T>(channelId: string, change: Promise<Change<T>>): Promise<T> {
+    delivery?.follow(
+      channelId,
+      change.then(({ announcement }) => announcement),
+    );
     const { value, announcement } = await change;
     announce(bus, channelId, announcement, onError);
     return value;

@@ -56,9 +56,20 @@ export interface Publisher {
   ): Promise<{ readonly cursor: Cursor }>;
 }
 
+/** Who is handed the update of each change, besides the bus: see `createDelivery`. */
+export interface Follower {
+  /**
+   * Takes over the update of a change that has just begun, once it is made. Never throws, and nobody waits for it. What
+   * changed nothing, failed, or was a repetition (a cursor alone) is passed over.
+   */
+  follow(channelId: string, change: Promise<Announcement>): void;
+}
+
 export interface PublisherOptions {
   readonly log: Pick<Log, "append" | "announcesOn">;
   readonly bus: Bus;
+  /** Hands each update to a publisher of your own, too, once the log has it. */
+  readonly delivery?: Follower | undefined;
   /** Told when the bus throws, against its contract. Default: `console.error`. */
   readonly onError?: OnError;
 }
@@ -71,11 +82,13 @@ export type OnError = (error: unknown, context: { stage: string; channel?: strin
  * @example
  * const publisher = createPublisher({ log: memoryLog(), bus: memoryBus() });
  */
-export function createPublisher({ log, bus, onError }: PublisherOptions): Publisher {
+export function createPublisher({ log, bus, delivery, onError }: PublisherOptions): Publisher {
   return {
     async publish(channelId, renders, removals = [], options = {}) {
       checkId(channelId, "channelId");
-      const announcement = await log.append(channelId, draftUpdate(renders, removals), options);
+      const appended = log.append(channelId, draftUpdate(renders, removals), options);
+      delivery?.follow(channelId, appended);
+      const announcement = await appended;
       // What is answered by its cursor alone the log did not announce just now.
       const isAnnounced = log.announcesOn === bus && "renders" in announcement;
       if (!isAnnounced) announce(bus, channelId, announcement, onError);

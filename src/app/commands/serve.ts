@@ -15,7 +15,6 @@ export async function run(args: readonly string[]): Promise<void> {
   }
   const warn = (message: string): void => console.error(`tidings: ${message}`);
   const settings = await readSettings({ flags, warn });
-  if (settings.publisher !== undefined) warn("a publisher of one's own is not used in this version yet");
   const { startServer } = await import("../server.ts");
   const { banner } = await import("../first-start.ts");
   const signals = hearSignals();
