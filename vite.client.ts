@@ -30,6 +30,8 @@ const config: UserConfig = defineConfig({
   environments: {
     /** The client as a classic script: `assets/tidings.js`. */
     tidings: script({ tidings: here("src/client/global.ts") }, "iife"),
+    /** `<live-page>`, whole, as a classic script: `assets/live-page.js`. */
+    livePage: script({ "live-page": here("src/client/live-page.ts") }, "iife"),
     /** The script and the style of our own reader pages: `assets/reader.js`, `assets/reader.css`. */
     reader: script(
       { reader: here("src/app/reader/reader.ts"), style: here("src/app/reader/reader.css") },
@@ -40,6 +42,7 @@ const config: UserConfig = defineConfig({
   builder: {
     async buildApp(builder) {
       await builder.build(builder.environments.tidings!);
+      await builder.build(builder.environments.livePage!);
       await builder.build(builder.environments.reader!);
     },
   },

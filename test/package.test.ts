@@ -31,8 +31,8 @@ beforeAll(async () => {
   await mkdir(installed(), { recursive: true });
   await run("tar", ["-xzf", join(site, packed.filename), "-C", installed(), "--strip-components=1"]);
   await writeFile(join(site, "package.json"), `{ "type": "module" }`);
-  // Node's types are what any TypeScript project on Node has.
-  for (const name of [...Object.keys(packageJson.dependencies), "@types/node"]) {
+  // Node's types are what any TypeScript project on Node has; React what a project has that imports its hook.
+  for (const name of [...Object.keys(packageJson.dependencies), "@types/node", "react"]) {
     const link = join(site, "node_modules", name);
     await mkdir(dirname(link), { recursive: true });
     await symlink(join(root, "node_modules", name), link, "junction");
@@ -68,6 +68,8 @@ test("every export can be imported, and its types are there", async () => {
     expect.arrayContaining([
       "tidings",
       "tidings/client",
+      "tidings/client/live-page",
+      "tidings/client/react",
       "tidings/templates",
       "tidings/testing",
       "tidings/adapters/node",
@@ -112,7 +114,13 @@ describe("the command", () => {
   test("serves pages, their script and the editor from the tarball", async () => {
     const served = await serve({}, cli());
     try {
-      for (const path of ["/live/welcome/", "/assets/reader.js", "/assets/tidings.js", "/editor"]) {
+      for (const path of [
+        "/live/welcome/",
+        "/assets/reader.js",
+        "/assets/tidings.js",
+        "/assets/live-page.js",
+        "/editor",
+      ]) {
         expect([path, (await fetch(served.url + path)).status]).toEqual([path, 200]);
       }
     } finally {

@@ -43,6 +43,7 @@ const passesItsSuite: Rule = (tree) =>
 const clientImportsOnlyTheProtocol: Rule = (tree) =>
   imports(tree, "src/client/")
     .filter(({ to }) => !to.startsWith("src/client/") && to !== "src/protocol.ts")
+    .filter(({ from, to }) => !(from === "src/client/react.ts" && to === "react"))
     .map(arrow);
 
 const nothingImportsTheApp: Rule = (tree) =>
@@ -237,7 +238,8 @@ test("the rules see the implementations there are", () => {
 // --- reading the tree ------------------------------------------------------------------------------------
 
 function imports(tree: Tree, under: string): Import[] {
-  return paths(tree, under, ".ts").flatMap((path) => importsOf(path, tree.get(path)!));
+  const sources = [...paths(tree, under, ".ts"), ...paths(tree, under, ".tsx")];
+  return sources.flatMap((path) => importsOf(path, tree.get(path)!));
 }
 
 function paths(tree: Tree, under: string, ending: string): string[] {

@@ -28,6 +28,9 @@ interface Known {
 
 const WRAPPER = "live-post-wrapper";
 
+/** By list: what is done to each post before it is shown. For the posts of a page that is elsewhere (elsewhere.ts). */
+export const preparations: WeakMap<HTMLElement, (post: HTMLElement) => void> = new WeakMap();
+
 /** The posts of a page's list, `#live-posts > .live-post-wrapper[data-at] > .live-post[data-post-id]`. */
 export class LivePosts {
   readonly #list: HTMLElement;
@@ -94,6 +97,7 @@ export class LivePosts {
 
   #put(id: string, { show, content, at }: Put): [post: HTMLElement, isNew: boolean] {
     let post = typeof content === "string" ? parsePost(id, content) : content;
+    preparations.get(this.#list)?.(post);
     const html = post.outerHTML;
     const known = this.#known.get(id) ?? { wrapper: newWrapper(), html: "" };
     const { wrapper } = known;

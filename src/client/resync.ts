@@ -25,7 +25,7 @@ export function fetchCopy(
         if (response.status === 404 || response.status === 410) return resolve(null);
         if (response.ok) {
           const page = new DOMParser().parseFromString(await response.text(), "text/html");
-          const copy = page.getElementById(list.id || "live-posts");
+          const copy = copyIn(page, list);
           if (copy && isFresh(copy)) return resolve(copy);
         }
       } catch {
@@ -40,4 +40,14 @@ export function fetchCopy(
     };
     later(Math.random() * 2000);
   });
+}
+
+/** The list of the same channel, for a page may have several, and one that is embedded has lost its id. */
+function copyIn(page: Document, { id, dataset }: HTMLElement): HTMLElement | null {
+  const ofChannel = [...page.querySelectorAll<HTMLElement>("[data-channel-id]")].filter(
+    (element) => element.dataset.channelId === dataset.channelId,
+  );
+  return (
+    ofChannel.find((element) => element.id === id) ?? ofChannel[0] ?? page.getElementById(id || "live-posts")
+  );
 }

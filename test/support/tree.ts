@@ -9,7 +9,7 @@ export type Tree = ReadonlyMap<string, string>;
 /** Reads the repository as it stands, without what npm and builds put there. */
 export function readTree(): Tree {
   const root = fileURLToPath(new URL("../..", import.meta.url));
-  const paths = globSync(["**/*.{ts,js,mjs,json,md,html,css,yml,yaml,sh}", ".ci/*", ".npmrc"], {
+  const paths = globSync(["**/*.{ts,tsx,js,mjs,json,md,html,css,yml,yaml,sh}", ".ci/*", ".npmrc"], {
     cwd: root,
     exclude: (path) => /(^|\/)(node_modules|dist|data|coverage|\.git)$/.test(path),
   });
