@@ -12,17 +12,22 @@ export interface Example {
   end(): Promise<void>;
 }
 
+export interface ExampleOptions {
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Default: that of the tests. */
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** Starts `examples/<name>` on a port of its own, and waits until it answers. */
-export async function startExample(name: string): Promise<Example> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, "close");
+export async function startExample(name: string, options: ExampleOptions = {}): Promise<Example> {
+  const { port = await freePort(), cwd, env } = options;
   const file = fileURLToPath(new URL(`../../examples/${name}`, import.meta.url));
   const child: ChildProcess = spawn(process.execPath, [file], {
-    env: { PATH: process.env.PATH, PORT: String(port) },
+    env: { PATH: process.env.PATH, ...env, PORT: String(port) },
     stdio: "inherit",
+    ...(cwd !== undefined && { cwd }),
   });
   const url = `http://localhost:${port}`;
   await eventually(async () => {
@@ -36,6 +41,15 @@ export async function startExample(name: string): Promise<Example> {
       if (child.kill()) await ended;
     },
   };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address() as { port: number };
+  probe.close();
+  await once(probe, "close");
+  return port;
 }
 
 /** What each example shows: a post appears in an open page, as text, and is there for who comes later. */

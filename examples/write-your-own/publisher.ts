@@ -1,0 +1,3 @@
+import { RedisPubSubPublisher } from "tidings/publishers/redis";
+
+export class MyWebsocketPublisher extends RedisPubSubPublisher {}
