@@ -5,14 +5,22 @@ import { placeOf } from "./paths.ts";
 /** What is used of crossws's `Peer`. */
 export interface CrosswsPeer {
   readonly context: Readonly<Record<string, unknown>>;
-  readonly bufferedAmount: number;
+  readonly bufferedAmount?: number;
+  readonly websocket?: { readonly bufferedAmount?: number };
   send(text: string): unknown;
   close(code: number, reason: string): void;
 }
 
+/** The answer that lets a reader in. */
+export interface CrosswsUpgrade {
+  readonly context: Record<string, unknown>;
+  readonly headers?: HeadersInit;
+}
+
 /** Hooks as crossws takes them. */
 export interface CrosswsHooks {
-  upgrade(request: Request): Promise<Response | { context: Record<string, unknown> }>;
+  /** Of the request, crossws 0.3 has `url` and `headers` alone. */
+  upgrade(request: Pick<Request, "url" | "headers">): Promise<Response | CrosswsUpgrade>;
   open(peer: CrosswsPeer): void;
   message(peer: CrosswsPeer, message: { uint8Array(): Uint8Array }): void;
   drain(peer: CrosswsPeer): void;
@@ -23,7 +31,10 @@ export interface CrosswsHooks {
 const OPENS_MS = 10_000;
 
 export interface CrosswsAdapterOptions {
-  /** The reader's address, for the limit per address. Default: the request's `ip`, which srvx (of h3 and Nitro) sets. */
+  /**
+   * The reader's address, for the limit per address. Default: the request's `ip`, which srvx (of h3 2 and Nitro 3) sets.
+   * crossws 0.3, which Nuxt 4 has, gives a request's `url` and `headers` alone: take it from a header of the proxy in front.
+   */
   readonly addressOf?: (request: Request) => string | undefined;
   /** The host that was asked, for the check of origins. Default: the `Host` header. */
   readonly hostOf?: (request: Request) => string | undefined;
@@ -57,7 +68,8 @@ export function crosswsWebSocket(hub: Hub, options: CrosswsAdapterOptions = {}):
   const readers = new WeakMap<CrosswsPeer, Reader>();
 
   return {
-    async upgrade(request) {
+    async upgrade(given) {
+      const request = given as Request;
       const { pathname, search } = new URL(request.url);
       const place = placeOf(pathname + search, base);
       if (!place) return new Response("no such path", { status: 404 });
@@ -73,7 +85,11 @@ export function crosswsWebSocket(hub: Hub, options: CrosswsAdapterOptions = {}):
         const headers = retryAfter === undefined ? {} : { "Retry-After": String(retryAfter) };
         return new Response(reason, { status, headers });
       }
-      return { context: { [ENTERING]: entering(answer) } };
+      const context = { [ENTERING]: entering(answer) };
+      // crossws 0.3 takes none from the answer: a peer has the request's.
+      const { context: ofRequest } = request as { context?: Record<string, unknown> };
+      if (ofRequest) Object.assign(ofRequest, context);
+      return { context };
     },
 
     open(peer) {
@@ -129,7 +145,7 @@ function connectionOf(peer: CrosswsPeer): Connection<string> {
       peer.close(code, reason);
     },
     get bufferedAmount() {
-      return peer.bufferedAmount;
+      return peer.bufferedAmount ?? peer.websocket?.bufferedAmount ?? 0; // crossws 0.3 has it on the socket alone
     },
   };
 }

@@ -3,11 +3,12 @@ import { createServer, get, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { AdapterOptions } from "crossws";
 import nodeAdapter from "crossws/adapters/node";
+import nodeAdapter03 from "crossws-0.3/adapters/node";
 import { describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { crosswsWebSocket } from "../../src/adapters/crossws.ts";
 import { memoryBus } from "../../src/buses/memory.ts";
-import { createHub } from "../../src/hub/hub.ts";
+import { createHub, type Hub } from "../../src/hub/hub.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
 import { adapterSuite } from "../../src/testing/adapter-suite.ts";
 import { onBun } from "../support/on-bun.ts";
@@ -43,6 +44,29 @@ async function listen(options: AdapterOptions): Promise<{ url: string; close(): 
 }
 
 adapterSuite({ describe, it }, { start: (hub) => listen({ hooks: crosswsWebSocket(hub) }) });
+
+/** The version that h3 1, and hence Nuxt 4, is made with. It hands over no address. */
+async function listen03(hub: Hub): Promise<{ url: string; close(): Promise<void> }> {
+  const addressOf = (request: Request) =>
+    (request as Request & { _req: IncomingMessage })._req.socket.remoteAddress;
+  const server = createServer((_request, response) => response.writeHead(404).end());
+  const ws = nodeAdapter03({
+    hooks: crosswsWebSocket(hub, { addressOf }),
+    serverOptions: { maxPayload: 4096 },
+  });
+  server.on("upgrade", ws.handleUpgrade).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async close() {
+      ws.closeAll(1001, "", true);
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+describe("crossws 0.3", () => adapterSuite({ describe, it }, { start: listen03 }));
 
 crosswsOnBun(onBun(new URL("crossws-on-bun.ts", import.meta.url)));
 
