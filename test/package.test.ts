@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { existsSync, globSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { publint } from "publint";
@@ -10,6 +10,7 @@ import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import packageJson from "../package.json" with { type: "json" };
 import lock from "../package-lock.json" with { type: "json" };
+import { installPacked } from "./support/packed.ts";
 import { serve } from "./support/serve.ts";
 
 // What users get: the tarball, unpacked beside the packages it declares and nothing else.
@@ -25,18 +26,8 @@ beforeAll(async () => {
     await run("npm", ["run", "--silent", "build"], { cwd: root });
   }
   site = await mkdtemp(join(tmpdir(), "tidings-package-"));
-  const pack = ["pack", "--ignore-scripts", "--json", "--pack-destination", site];
-  const [packed] = JSON.parse((await run("npm", pack, { cwd: root })).stdout) as [{ filename: string }];
-
-  await mkdir(installed(), { recursive: true });
-  await run("tar", ["-xzf", join(site, packed.filename), "-C", installed(), "--strip-components=1"]);
-  await writeFile(join(site, "package.json"), `{ "type": "module" }`);
   // Node's types are what any TypeScript project on Node has; React what a project has that imports its hook.
-  for (const name of [...Object.keys(packageJson.dependencies), "@types/node", "react"]) {
-    const link = join(site, "node_modules", name);
-    await mkdir(dirname(link), { recursive: true });
-    await symlink(join(root, "node_modules", name), link, "junction");
-  }
+  await installPacked(site, [...Object.keys(packageJson.dependencies), "@types/node", "react"]);
 }, 120_000);
 afterAll(() => rm(site, { recursive: true, force: true }));
 

@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
 import { expect } from "vitest";
-import { eventually } from "../../src/testing/runner.ts";
 
 /** An example of examples/ that runs as a newcomer runs it. */
 export interface Example {
   readonly url: string;
+  /** Sends SIGTERM; resolves when the process has ended. */
   end(): Promise<void>;
 }
 
@@ -21,26 +22,41 @@ export interface ExampleOptions {
 }
 
 /** Starts `examples/<name>` on a port of its own, and waits until it answers. */
-export async function startExample(name: string, options: ExampleOptions = {}): Promise<Example> {
+export function startExample(name: string, options: ExampleOptions = {}): Promise<Example> {
+  return startCommand(`node '${fileURLToPath(new URL(`../../examples/${name}`, import.meta.url))}'`, options);
+}
+
+/** Runs a command line that serves on `PORT`, and waits until it answers. */
+export async function startCommand(command: string, options: ExampleOptions = {}): Promise<Example> {
   const { port = await freePort(), cwd, env } = options;
-  const file = fileURLToPath(new URL(`../../examples/${name}`, import.meta.url));
-  const child: ChildProcess = spawn(process.execPath, [file], {
-    env: { PATH: process.env.PATH, ...env, PORT: String(port) },
-    stdio: "inherit",
+  // The shell becomes the last command, so that the signal is the example's own.
+  const child: ChildProcess = spawn("sh", ["-c", command.replace(/^(.* && )?/, "$1exec ")], {
+    env: { PATH: `${BIN}:${process.env.PATH}`, HOME: process.env.HOME, ...env, PORT: String(port) },
+    stdio: ["ignore", "ignore", "inherit"],
     ...(cwd !== undefined && { cwd }),
   });
+  const ended = once(child, "exit");
+  const gone = () => child.exitCode !== null || child.signalCode !== null;
   const url = `http://localhost:${port}`;
-  await eventually(async () => {
-    if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}`);
-    await fetch(url);
-  });
+  while (!gone() && !(await answers(url))) await setTimeout(50);
+  if (gone()) throw new Error(`"${command}" ended with ${child.exitCode ?? child.signalCode}`);
   return {
     url,
     async end() {
-      const ended = once(child, "exit");
-      if (child.kill()) await ended;
+      child.kill();
+      await ended;
     },
   };
+}
+
+/** The programs of the checkout: its Node, Bun, and those of its packages. */
+const BIN = fileURLToPath(new URL("../../node_modules/.bin", import.meta.url));
+
+function answers(url: string): Promise<boolean> {
+  return fetch(url).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function freePort(): Promise<number> {
