@@ -36,7 +36,7 @@ export interface LivePageView {
  */
 export function useLivePage(options: LivePageOptions): LivePageView {
   const { html, url, pageUrl } = options;
-  // One object for one HTML: React before 19.3 sets the HTML again for each new object, whatever is in it.
+  // One object for one HTML: React 19.0 sets the HTML again for each new object, whatever is in it.
   const [given, setGiven] = useState({ __html: html });
   const [element, setElement] = useState<HTMLElement | null>(null);
   const [state, setState] = useState<LiveState>("connecting");

@@ -272,7 +272,10 @@ describe("with src, on another site", () => {
       server.api("POST", `/api/pages/${channel}/posts`, {
         content: [
           { type: "image", value: image.id, alt: "A picture" },
-          { type: "html", value: '<a href="more#all">more</a><a href="#here">here</a>' },
+          {
+            type: "html",
+            value: '<a href="more#all">more</a><a href="#here">here</a><source srcset="a.png, /b,c.png 2x">',
+          },
         ],
       });
     await picture();
@@ -286,6 +289,10 @@ describe("with src, on another site", () => {
         ...[...document.images].map((image) => [image.src, image.naturalWidth]),
         ...[...document.links].map((link) => link.getAttribute("href")),
       ]);
+    const sets = () =>
+      tab.locator("source").evaluateAll((all) => all.map((source) => source.getAttribute("srcset")));
+    const set = `${srcOf(channel)}a.png, ${server.url}/b,c.png 2x`;
+    expect(await sets()).toEqual([set, set]);
     const src = `${server.url}/images/${image.id}`;
     const links = [`${srcOf(channel)}more#all`, "#here"];
     await expect.poll(seen).toEqual([[src, 3], [src, 3], ...links, ...links]);
@@ -303,7 +310,7 @@ describe("with src, on another site", () => {
       const probed: unknown[] = [];
       class Probe extends HTMLElement {
         connectedCallback() {
-          probed.push(this.onclick);
+          probed.push(this.getAttribute("onclick"));
         }
       }
       customElements.define("x-probe", Probe);
@@ -441,6 +448,33 @@ describe("with src, on another site", () => {
     await post("more", other);
     await expect.poll(() => shown("#b")).toEqual(["more", "of the other"]);
     expect(await shown("#live")).toEqual(["first"]);
+  });
+
+  test("of its own origin, leaves scripts in the posts alone", async () => {
+    await postHtml('<a href="more" onclick="clicked = 1">more</a>');
+    own.files.set("/page/", await listOf(channel));
+    await open('<live-page src="/page/"></live-page>', own);
+    await stateIs("live");
+    const link = tab.getByRole("link", { name: "more" });
+    expect(await link.getAttribute("href")).toBe(`${own.url}/page/more`);
+    expect(await link.getAttribute("onclick")).toBe("clicked = 1");
+    await post("third");
+    await expect.poll(() => shown()).toEqual(["third", "more", "first"]);
+  });
+
+  test("asks no more of the site's content security policy than is documented", async () => {
+    const policy = `default-src 'none'; script-src 'self' 'unsafe-inline'; connect-src ${server.url} ${server.url.replace("http", "ws")}; img-src ${server.url}`;
+    await embed();
+    site.files.set(
+      "/csp",
+      `<meta http-equiv="Content-Security-Policy" content="${policy}">${site.files.get("/")}`,
+    );
+    await tab.goto(`${site.url}/csp`);
+    await stateIs("live");
+    expect(await tab.locator("live-page").evaluate((element) => getComputedStyle(element).display)).toBe(
+      "block",
+    );
+    expect(complaints).toEqual([]);
   });
 
   test("follows what the site's own server rendered into it", async () => {

@@ -1,5 +1,5 @@
 /** An application that the tests of the hook drive, in the browser and on its server. */
-import { type ReactElement, StrictMode, useState } from "react";
+import { type ReactElement, StrictMode, useEffect, useState } from "react";
 import { createRoot, hydrateRoot, type Root } from "react-dom/client";
 import { useLivePage } from "../../src/client/react.ts";
 
@@ -18,6 +18,8 @@ export interface AppWindow extends Window {
   change(changes: Partial<AppOptions>): void;
   /** By label at that time: what `onUpdate` told. */
   told: string[];
+  /** What React was given to set, in each rendering that it showed. */
+  given: Set<object>;
   root: Root;
 }
 
@@ -26,6 +28,9 @@ function Live({ html, label, isOpen = true, url }: AppOptions): ReactElement {
     html,
     url,
     onUpdate: ({ added }) => (window as unknown as AppWindow).told.push(`${label}: ${added.length}`),
+  });
+  useEffect(() => {
+    (window as unknown as AppWindow).given.add(props.dangerouslySetInnerHTML);
   });
   return (
     <section>
@@ -48,6 +53,7 @@ export function App({ initial }: { initial: AppOptions }): ReactElement {
 if (typeof document !== "undefined") {
   const here = window as unknown as AppWindow;
   here.told = [];
+  here.given = new Set();
   const container = document.getElementById("root")!;
   const app = <App initial={here.options} />;
   if (container.firstChild) here.root = hydrateRoot(container, app);
