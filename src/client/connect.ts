@@ -1,10 +1,10 @@
-import { GenericWebsocketPublisher } from "./generic.ts";
+import { type FallbackOptions, FallbackPublisher } from "./fallback.ts";
 import type { PublisherOptions, WebsocketPublisher } from "./publisher.ts";
 
-export interface ConnectOptions extends PublisherOptions {
+export interface ConnectOptions extends FallbackOptions {
   /** The server: `host:port` or a URL. Default: the page's own host. */
   readonly url?: string | undefined;
-  /** Default {@link GenericWebsocketPublisher}. */
+  /** Default {@link FallbackPublisher}. */
   readonly Publisher?: (new (baseURL: string, options?: PublisherOptions) => WebsocketPublisher) | undefined;
 }
 
@@ -17,7 +17,7 @@ export interface ConnectOptions extends PublisherOptions {
  * live.close();
  */
 export function connect(options: ConnectOptions = {}): WebsocketPublisher {
-  const { url = location.host, Publisher = GenericWebsocketPublisher } = options;
+  const { url = location.host, Publisher = FallbackPublisher } = options;
   const publisher = new Publisher(url, options);
   publisher.start();
   return publisher;

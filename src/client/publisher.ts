@@ -40,6 +40,9 @@ export interface ConnectionEvents {
   readonly lost: () => void;
 }
 
+/** The URL of a page on a server, for one of its transports. */
+export type UrlFor = (transport: "ws" | "sse" | "updates", cursor: Cursor | null) => string;
+
 declare const channelID: string | undefined;
 declare const useSecureWsConnection: boolean | undefined;
 
@@ -114,15 +117,20 @@ export abstract class WebsocketPublisher {
 
   /** The URL to connect to, from the cursor that the page has now. */
   get url(): string {
-    const { baseURL, cursor } = this;
+    return this.urlFor("ws", this.cursor);
+  }
+
+  protected urlFor(...[transport, cursor]: Parameters<UrlFor>): string {
+    const { baseURL } = this;
     const secure =
       location.protocol === "https:" ||
       (typeof useSecureWsConnection === "undefined" ? false : useSecureWsConnection);
     const base = baseURL.includes("://")
       ? baseURL.replace(/^http/, "ws").replace(/\/$/, "")
       : `${(this.#options.secure ?? secure) ? "wss" : "ws"}://${baseURL}`;
-    const path = `/ws/channel/${encodeURIComponent(this.channelId)}/`;
-    return base + path + (cursor ? `?cursor=${encodeURIComponent(cursor)}` : "");
+    const path = `/${transport}/channel/${encodeURIComponent(this.channelId)}/`;
+    const url = base + path + (cursor ? `?cursor=${encodeURIComponent(cursor)}` : "");
+    return transport === "ws" ? url : url.replace(/^ws/, "http");
   }
 
   /** Starts to follow the page, once. Throws when it has no list of posts or no channel id. */
@@ -156,6 +164,11 @@ export abstract class WebsocketPublisher {
     clearTimeout(this.#hiddenTimer);
     this.#leave();
     this.#setState("offline");
+  }
+
+  /** Leaves the connection for a new one, at once. */
+  protected reconnect(): void {
+    this.#open(true);
   }
 
   #listen(): void {
@@ -193,9 +206,9 @@ export abstract class WebsocketPublisher {
     if (document.hidden) hidden();
   }
 
-  #open(): void {
+  #open(isMove = false): void {
     this.#leave();
-    this.#setState("connecting");
+    if (!isMove) this.#setState("connecting");
     let openedAt = Number.POSITIVE_INFINITY;
     const isHeld = () => this.#connection === connection;
     const heard = () => {

@@ -35,7 +35,7 @@ export function publisherTags(settings: PublisherSettings): string {
 </script>
 <script${withNonce} src="${assetsUrl}/tidings.js"></script>
 <script${withNonce}>
-  new GenericWebsocketPublisher(\`\${serverHost}:\${serverPort}\`).start();
+  tidings.connect({ url: \`\${serverHost}:\${serverPort}\` });
 </script>`);
 }
 

@@ -73,7 +73,13 @@ export function html(
     before?: string;
   } = {},
 ): string {
-  const { cursor, script = "live = tidings.connect()", head = "", channelId = "page", before = "" } = options;
+  const {
+    cursor,
+    script = 'live = tidings.connect({ transports: ["websocket"] })',
+    head = "",
+    channelId = "page",
+    before = "",
+  } = options;
   const attributes = [
     channelId === null ? "" : ` data-channel-id="${channelId}"`,
     cursor === undefined ? "" : ` data-cursor="${cursor}"`,

@@ -99,9 +99,7 @@ describe("the includes", () => {
   });
 
   test.each(["websockets", "starlette", "django_channels"])("%s.html starts the publisher", (name) => {
-    expect(render(`{% include "wagtail_live/websocket/${name}.html" %}`)).toContain(
-      "new GenericWebsocketPublisher(",
-    );
+    expect(render(`{% include "wagtail_live/websocket/${name}.html" %}`)).toContain("tidings.connect(");
   });
 
   test("say what is missing when there is no page", () => {

@@ -11,7 +11,7 @@ describe("the publisher's tags", () => {
 </script>
 <script src="/assets/tidings.js"></script>
 <script>
-  new GenericWebsocketPublisher(\`\${serverHost}:\${serverPort}\`).start();
+  tidings.connect({ url: \`\${serverHost}:\${serverPort}\` });
 </script>`);
   });
 

@@ -1,0 +1,189 @@
+import { type ConnectionEvents, type PublisherOptions, WebsocketPublisher } from "./publisher.ts";
+import { TRANSPORTS, type Transport, type TransportName } from "./transports.ts";
+
+export interface FallbackOptions extends PublisherOptions {
+  /** What to connect with, best first. Default `["websocket", "sse", "polling"]`. */
+  readonly transports?: readonly TransportName[] | undefined;
+}
+
+/** A connection that has not opened by then does not work. */
+const OPENS_MS = 10_000;
+/** Nor one that is open, and has brought nothing for longer than a heartbeat takes. */
+const FIRST_FRAME_MS = 40_000;
+/** One that was open for so long works, though it may have brought nothing. */
+const STEADY_MS = 10_000;
+/** How often a transport that has worked may fail in a row before the next one is tried. */
+const FAILURES = 2;
+/** How soon a better transport is tried again: at first, and at last. */
+const CLIMB_MS = 30_000;
+const MAX_CLIMB_MS = 300_000;
+
+/** One connection. Whom it tells changes when one that was tried beside another takes its place. */
+interface Attempt {
+  readonly rung: number;
+  events: AttemptEvents;
+  close(): void;
+}
+
+interface AttemptEvents {
+  opened(): void;
+  receive(text: unknown): void;
+  /** `isBlocked`: it never worked. */
+  lost(isBlocked: boolean): void;
+}
+
+const UNHEARD: AttemptEvents = { opened() {}, receive() {}, lost() {} };
+
+/**
+ * Follows a live page over a WebSocket; where that is blocked, over Server-Sent Events, else by polling; and goes back
+ * up when it can. On no move is anything lost or shown twice.
+ *
+ * @example
+ * new FallbackPublisher("live.example", { transports: ["websocket", "polling"] }).start();
+ */
+export class FallbackPublisher extends WebsocketPublisher {
+  readonly #ladder: readonly Transport[];
+  #rung = 0;
+  /** Failures that the transport in use may still have. */
+  #credit = 0;
+  #climbMs = CLIMB_MS;
+  #climbTimer: ReturnType<typeof setTimeout> | undefined;
+  /** A better transport, being tried while the one in use goes on. */
+  #trial: Attempt | undefined;
+  /** The trial that worked: the next connection. */
+  #ready: Attempt | undefined;
+
+  constructor(baseURL: string, options: FallbackOptions = {}) {
+    super(baseURL, options);
+    this.#ladder = (options.transports ?? (Object.keys(TRANSPORTS) as TransportName[])).map((name) => {
+      if (!TRANSPORTS[name]) throw new Error(`[tidings] [client] there is no transport "${name}"`);
+      return TRANSPORTS[name];
+    });
+  }
+
+  override initializeWebsocketConnection(connection: ConnectionEvents): void {
+    const ready = this.#ready;
+    this.#ready = undefined;
+    let isProven = false;
+    const events: AttemptEvents = {
+      opened: connection.opened,
+      receive: (text) => {
+        if (!isProven) this.#proven();
+        isProven = true;
+        connection.receive(text);
+      },
+      lost: (isBlocked) => {
+        if (isBlocked && navigator.onLine) this.#failed();
+        connection.lost();
+      },
+    };
+    if (ready) {
+      ready.events = events;
+      connection.opened();
+    }
+    const attempt = ready ?? this.#attempt(this.#rung, events);
+    this.websocket = {
+      close: () => {
+        clearTimeout(this.#climbTimer);
+        this.#trial?.close();
+        this.#trial = undefined;
+        attempt.close();
+      },
+    };
+  }
+
+  override initializeOnMessageEvent(): void {}
+
+  override initializeOnErrorEvent(): void {}
+
+  #attempt(rung: number, events: AttemptEvents): Attempt {
+    const blocked = () => attempt.events.lost(true);
+    let openedAt = 0;
+    let isHeard = false;
+    let patience = setTimeout(blocked, OPENS_MS);
+    let opening: { close(): void } | undefined;
+    const attempt: Attempt = {
+      rung,
+      events,
+      close() {
+        clearTimeout(patience);
+        attempt.events = UNHEARD;
+        opening?.close();
+      },
+    };
+    const opened = () => {
+      if (openedAt) return;
+      openedAt = Date.now();
+      clearTimeout(patience);
+      // Only a server that numbers its updates is known to send heartbeats.
+      if (this.cursor && this.#ladder.length > 1) patience = setTimeout(blocked, FIRST_FRAME_MS);
+      attempt.events.opened();
+    };
+    const receive = (text: unknown) => {
+      opened();
+      clearTimeout(patience);
+      isHeard = true;
+      attempt.events.receive(text);
+    };
+    const lost = () => {
+      const isSteady = openedAt && Date.now() - openedAt >= STEADY_MS;
+      attempt.events.lost(!isHeard && !isSteady);
+    };
+    try {
+      opening = this.#ladder[rung]!((path, at) => this.urlFor(path, at), this.cursor, {
+        opened,
+        receive,
+        lost,
+      });
+    } catch (error) {
+      // Such as a policy of the page: this one is blocked, and its owner should know.
+      queueMicrotask(() => {
+        blocked();
+        throw error;
+      });
+    }
+    return attempt;
+  }
+
+  #proven(): void {
+    this.#credit = FAILURES;
+    if (this.#rung) this.#climbLater();
+    else this.#climbMs = CLIMB_MS;
+  }
+
+  #failed(): void {
+    if (this.#credit-- > 0) return;
+    this.#credit = 0;
+    this.#rung = (this.#rung + 1) % this.#ladder.length;
+  }
+
+  #climbLater(): void {
+    clearTimeout(this.#climbTimer);
+    // Readers that fell together must not climb together.
+    this.#climbTimer = setTimeout(() => this.#climb(0), this.#climbMs * (0.5 + Math.random()));
+    this.#climbMs = Math.min(2 * this.#climbMs, MAX_CLIMB_MS);
+  }
+
+  /** Tries a better transport beside the one in use, which goes on until that is open. */
+  #climb(rung: number): void {
+    if (rung === this.#rung) {
+      this.#climbLater();
+      return;
+    }
+    const trial = this.#attempt(rung, {
+      ...UNHEARD,
+      opened: () => {
+        this.#trial = undefined;
+        this.#ready = trial;
+        this.#rung = rung;
+        this.#credit = 0;
+        this.reconnect();
+      },
+      lost: () => {
+        trial.close();
+        this.#climb(rung + 1);
+      },
+    });
+    this.#trial = trial;
+  }
+}

@@ -1,0 +1,66 @@
+/** The ways to a server that browsers have: each opens one connection, and tells what becomes of it. */
+import type { Cursor } from "../protocol.ts";
+import type { ConnectionEvents, UrlFor } from "./publisher.ts";
+
+export type TransportName = "websocket" | "sse" | "polling";
+
+export type Transport = (url: UrlFor, cursor: Cursor | null, events: ConnectionEvents) => { close(): void };
+
+/** How long an answer may be kept back, in seconds. */
+const WAIT_S = 20;
+/** How soon to ask again, at most, after something has come: the page may be a busy one. */
+const AGAIN_MS = 500;
+/** The same after nothing has come, and too soon: something in between did not let the answer wait. */
+const NOTHING_MS = 2_000;
+
+export const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
+  websocket(url, cursor, { opened, receive, lost }) {
+    const socket = new WebSocket(url("ws", cursor));
+    socket.onopen = opened;
+    socket.onmessage = ({ data }) => receive(data);
+    socket.onclose = lost;
+    return socket;
+  },
+
+  sse(url, cursor, { receive, lost }) {
+    const source = new EventSource(url("sse", cursor));
+    // Open is what its first event says: proxies that hold streams up let their beginning through.
+    source.onmessage = ({ data }) => receive(data);
+    source.onerror = lost;
+    return source;
+  },
+
+  polling(url, cursor, { receive, lost }) {
+    const abort = new AbortController();
+    const { signal } = abort;
+    let timer: ReturnType<typeof setTimeout>;
+    const poll = async () => {
+      const asked = Date.now();
+      try {
+        const response = await fetch(url("updates", cursor) + (cursor ? `&wait=${WAIT_S}` : ""), {
+          signal,
+          cache: "no-cache",
+        });
+        const text = await response.text();
+        const frame = JSON.parse(text);
+        if (!response.ok || signal.aborted) return lost();
+        receive(text);
+        if (frame.retry) return lost();
+        const pause = frame.cursor === cursor ? NOTHING_MS : AGAIN_MS;
+        // Not the page's cursor: while it answers a reset, that stays where it was.
+        cursor = frame.cursor;
+        if (signal.aborted) return;
+        timer = setTimeout(poll, Math.max(0, pause * (0.75 + Math.random() / 2) - (Date.now() - asked)));
+      } catch {
+        lost();
+      }
+    };
+    void poll();
+    return {
+      close() {
+        clearTimeout(timer);
+        abort.abort();
+      },
+    };
+  },
+};

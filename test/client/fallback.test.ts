@@ -1,0 +1,254 @@
+import type { Browser, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { launchBrowser } from "../support/browser.ts";
+import { type Kind, type Middlebox, middlebox } from "../support/middlebox.ts";
+import { startTestServer, type TestServer, text } from "../support/server.ts";
+
+let browser: Browser;
+let server: TestServer;
+let network: Middlebox;
+let page: Page;
+let published = 0;
+
+beforeAll(async () => {
+  browser = await launchBrowser();
+});
+afterAll(() => browser.close());
+
+beforeEach(async () => {
+  server = await startTestServer();
+  network = await middlebox(server.url);
+  published = 0;
+  await server.api("POST", "/api/pages", { channelId: "finals", title: "Finals" });
+  page = await (await browser.newContext()).newPage();
+  await page.clock.install();
+});
+afterEach(async () => {
+  await page.context().close();
+  await network.close();
+  await server.close();
+});
+
+const publish = async () => {
+  const answer = await server.api("POST", "/api/pages/finals/posts", text(`post ${++published}`));
+  expect(answer.status).toBe(201);
+};
+
+/** The page of `tidings serve`, read through the network. Counts what it is told was added. */
+async function read(): Promise<void> {
+  await page.addInitScript(() => {
+    const added = new Map<string, number>();
+    Object.assign(window, { added });
+    new MutationObserver((records) => {
+      for (const node of records.flatMap(({ addedNodes }) => [...addedNodes])) {
+        const id =
+          node instanceof HTMLElement && node.querySelector<HTMLElement>("[data-post-id]")?.dataset.postId;
+        if (id && node.parentElement?.id === "live-posts") added.set(id, (added.get(id) ?? 0) + 1);
+      }
+    }).observe(document, { childList: true, subtree: true });
+  });
+  await page.goto(`${network.url}/live/finals/`);
+}
+
+const shown = () => page.locator("#live-posts .live-post").allTextContents();
+
+/** Waits until the page shows what the store holds, each post once. */
+async function equal(): Promise<void> {
+  const { items } = (await server.api("GET", "/api/pages/finals/posts?limit=200")).json;
+  expect(items.length).toBe(Math.min(published, 200));
+  await expect.poll(async () => (await shown()).length, { timeout: 20_000 }).toBe(published);
+  const texts = (await shown()).map((each) => /post \d+/.exec(each)?.[0]);
+  expect(texts).toEqual(Array.from({ length: published }, (_, n) => `post ${published - n}`));
+  const twice = await page.evaluate(() =>
+    [...(window as never as { added: Map<string, number> }).added].filter(([, times]) => times > 1),
+  );
+  expect(twice).toEqual([]);
+}
+
+/** Waits until it reads over this, and over nothing else. */
+async function over(kind: Kind): Promise<void> {
+  const open = () => (["ws", "sse", "updates"] as const).map((each) => network.open(each));
+  const wanted = { ws: [1, 0, 0], sse: [0, 1, 0], updates: [0, 0, 1] }[kind];
+  await expect.poll(open, { timeout: 25_000 }).toEqual(wanted);
+}
+
+/** Lets the page's clock run until it has tried a better way, and that works. */
+async function climbTo(kind: Kind): Promise<void> {
+  const climbed = async () => {
+    await page.clock.fastForward(50_000);
+    return network.open(kind);
+  };
+  await expect.poll(climbed, { timeout: 25_000, interval: 300 }).toBe(1);
+}
+
+describe("while posts flow", () => {
+  test("WebSocket blocked, SSE blocked, both, and unblocked again: the page equals the store, no post twice", async () => {
+    let isFlowing = true;
+    let isPaused = false;
+    const flowing = (async () => {
+      while (isFlowing) {
+        if (!isPaused) await publish();
+        await new Promise((resolve) => setTimeout(resolve, 40));
+      }
+    })();
+    const step = async (name: string, kind: Kind) => {
+      await over(kind).catch((error) => {
+        throw new Error(`${name}: not over ${kind}`, { cause: error });
+      });
+      isPaused = true;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await equal();
+      isPaused = false;
+    };
+    try {
+      await read();
+      await step("as it is", "ws");
+      network.obstruct("ws", "refused");
+      await step("WebSocket blocked", "sse");
+      network.obstruct("sse", "refused");
+      await step("both blocked", "updates");
+      network.clear("ws");
+      await climbTo("ws");
+      await step("SSE blocked", "ws");
+      network.obstruct("ws", "refused");
+      await step("both blocked again", "updates");
+      network.clear("sse");
+      await climbTo("sse");
+      await step("SSE unblocked", "sse");
+      network.clear("ws");
+      await climbTo("ws");
+      await step("all unblocked", "ws");
+    } finally {
+      isFlowing = false;
+      await flowing;
+    }
+    await equal();
+  }, 180_000);
+});
+
+describe("finds its way", () => {
+  test("past an upgrade that is never answered", async () => {
+    network.obstruct("ws", "hanging");
+    await read();
+    await expect.poll(() => network.asked("ws")).toBe(1);
+    await page.clock.fastForward(10_500);
+    await page.clock.fastForward(2_000);
+    await over("sse");
+    await publish();
+    await equal();
+  });
+
+  test("past a stream that is held up", async () => {
+    network.obstruct("ws", "refused");
+    network.obstruct("sse", "held up");
+    await read();
+    await expect.poll(() => network.asked("sse"), { timeout: 5_000 }).toBe(1);
+    await page.clock.fastForward(10_500);
+    await page.clock.fastForward(4_000);
+    await over("updates");
+    await publish();
+    await equal();
+  });
+
+  test("past a socket that opens and brings nothing", async () => {
+    network.obstruct("ws", "held up");
+    await read();
+    await page.waitForSelector("#live-posts[data-live-state=live]", { state: "attached" });
+    await publish();
+    await page.clock.fastForward(41_000);
+    await page.clock.fastForward(2_000);
+    await over("sse");
+    await equal();
+  });
+
+  test("past a proxy that cuts sockets that are idle", async () => {
+    network.idleMs = 300;
+    await read();
+    await over("sse").catch(() => {}); // for a moment at a time
+    await expect.poll(() => network.asked("sse"), { timeout: 10_000 }).toBeGreaterThan(2);
+    for (let n = 0; n < 3; n++) {
+      await publish();
+      await equal();
+    }
+  });
+
+  test("back to a WebSocket when the server was away for long", async () => {
+    await read();
+    await over("ws");
+    for (const kind of ["ws", "sse", "updates"] as const) network.obstruct(kind, "refused");
+    await expect.poll(() => network.asked("updates"), { timeout: 25_000 }).toBeGreaterThan(0);
+    await publish();
+    for (const kind of ["ws", "sse", "updates"] as const) network.clear(kind);
+    await page.clock.fastForward(30_000);
+    await equal();
+    await climbTo("ws");
+    await publish();
+    await equal();
+  });
+});
+
+describe("polling", () => {
+  beforeEach(() => {
+    network.obstruct("ws", "refused");
+    network.obstruct("sse", "refused");
+  });
+
+  test("shows a post as soon as it is published, and waits in between", async () => {
+    await read();
+    await over("updates");
+    await expect.poll(() => network.open("updates")).toBe(1);
+    const asked = network.asked("updates");
+    await publish();
+    await equal();
+    expect(network.asked("updates") - asked).toBeLessThanOrEqual(3);
+  });
+
+  test("answers a reset with one resync, and goes on meanwhile", async () => {
+    await publish();
+    const resyncs: string[] = [];
+    page.on("request", (request) => {
+      if (request.url().includes("?at=")) resyncs.push(request.url());
+    });
+    // A copy of the page from a history that the server does not know.
+    await page.route("**/live/finals/", async (route) => {
+      const response = await route.fetch();
+      const body = (await response.text()).replace(/data-cursor="[^"]*"/, 'data-cursor="other.7"');
+      await route.fulfill({ response, body });
+    });
+    await read();
+    await page.clock.fastForward(2_000);
+    await expect.poll(() => network.asked("updates"), { timeout: 10_000 }).toBe(2);
+    await publish();
+    await page.clock.fastForward(3_000);
+    await equal();
+    expect(resyncs.length).toBe(1);
+    await publish();
+    await equal();
+  });
+
+  test("pauses where an answer is not let wait", async () => {
+    await page.route("**/updates/**", (route) =>
+      route.continue({
+        url: route
+          .request()
+          .url()
+          .replace(/&wait=\d+/, ""),
+      }),
+    );
+    await read();
+    await expect.poll(() => network.asked("updates"), { timeout: 10_000 }).toBeGreaterThan(1);
+    const asked = network.asked("updates");
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(network.asked("updates") - asked).toBeLessThanOrEqual(4);
+    await publish();
+    await equal();
+  });
+
+  test("ends when the page is left", async () => {
+    await read();
+    await expect.poll(() => network.open("updates")).toBe(1);
+    await page.goto("about:blank");
+    await expect.poll(() => network.open("updates")).toBe(0);
+    await expect.poll(() => server.hub.stats().readers).toBe(0);
+  });
+});
