@@ -98,12 +98,12 @@ describe("tidings serve with a publisher of its own", () => {
     for (const end of ends.splice(0)) await end();
   });
 
-  async function started(publisher = "./noting.ts#Noting") {
+  async function started(publisher = "./noting.ts#Noting", env: Readonly<Record<string, string>> = {}) {
     const { path, dispose } = emptyFolder();
     await writeFile(join(folder, "noting.ts"), NOTING);
     const notes = join(path, "notes");
     const setting = publisher.startsWith("./") ? join(folder, publisher) : publisher;
-    const served = await serve({ TIDINGS_PUBLISHER: setting, NOTES: notes });
+    const served = await serve({ ...env, TIDINGS_PUBLISHER: setting, NOTES: notes });
     ends.push(served.stop, dispose);
     const token = (await readFile(join(served.cwd, "data/token"), "utf8")).trim();
     return {
@@ -118,8 +118,8 @@ describe("tidings serve with a publisher of its own", () => {
     };
   }
 
-  test("it gets every update once it is made, of 20 writers in the page's order", async () => {
-    const { served, api, notes } = await started();
+  async function getsEveryUpdateInOrder(env?: Readonly<Record<string, string>>): Promise<void> {
+    const { served, api, notes } = await started("./noting.ts#Noting", env);
     await api("POST", "/api/pages", { channelId: "finals", title: "The cup final" });
     const writers = Array.from({ length: 20 }, async (_, writer) => {
       for (let n = 0; n < 5; n++) {
@@ -152,6 +152,21 @@ describe("tidings serve with a publisher of its own", () => {
     expect(hidden).toHaveLength(20);
     for (const { content } of hidden)
       expect(content).toMatch(/^<div class="live-post" data-post-id="[^"]+"><\/div>$/);
+  }
+
+  test("it gets every update once it is made, of 20 writers in the page's order", () =>
+    getsEveryUpdateInOrder());
+
+  describeWith("postgres", () => {
+    let postgres: Service;
+    beforeAll(async () => {
+      postgres = await startService("postgres");
+    });
+    afterAll(() => postgres.close());
+
+    // Connections of their own: their answers may come in another order than the changes were made.
+    test("also where each writer has a connection to the store", () =>
+      getsEveryUpdateInOrder({ TIDINGS_STORE: postgres.url }));
   });
 
   test("one that throws or hangs fails and delays no post, and the log names it and the page", async () => {

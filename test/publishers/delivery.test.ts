@@ -98,10 +98,14 @@ describe("delivery", () => {
   it("waits for one publish before the next of a page, and not for another page", async () => {
     const ends = new Map<Cursor, () => void>();
     const { delivery, cursors } = noting((cursor) => new Promise<void>((end) => ends.set(cursor, end)));
-    delivery.follow("finals", made(entry("e.1")));
-    delivery.follow("finals", made(entry("e.2")));
-    delivery.follow("derby", made(entry("d.1")));
-    await idle();
+    for (const [channel, cursor] of [
+      ["finals", "e.1"],
+      ["finals", "e.2"],
+      ["derby", "d.1"],
+    ] as const) {
+      delivery.follow(channel, made(entry(cursor)));
+      await idle();
+    }
     expect(cursors()).toEqual(["e.1", "d.1"]);
     ends.get("e.1")!();
     await expect.poll(cursors).toEqual(["e.1", "d.1", "e.2"]);
