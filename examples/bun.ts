@@ -1,13 +1,20 @@
 // A live page on Bun: bun bun.ts, then open http://localhost:3000
 import { readFile } from "node:fs/promises";
 import { createHub, createPublisher, memoryBus, memoryLog } from "tidings";
-import { bunWebSocket } from "tidings/adapters/bun";
+import { type BunServer, bunWebSocket } from "tidings/adapters/bun";
+import { fetchPolling } from "tidings/adapters/polling";
+import { fetchSse } from "tidings/adapters/sse";
 
 const [log, bus] = [memoryLog(), memoryBus()];
 const publisher = createPublisher({ log, bus });
+const hub = createHub({ log, bus });
+const [sse, polling] = [fetchSse(hub), fetchPolling(hub)]; // for readers where WebSockets are blocked
 const posts: string[] = []; // your own content, wherever you keep it
 
-async function fetch(request: Request): Promise<Response> {
+async function fetch(request: Request, server: BunServer): Promise<Response> {
+  const from = { address: server.requestIP(request)?.address ?? "" };
+  const answer = (await sse(request, from)) ?? (await polling(request, from));
+  if (answer) return answer;
   if (new URL(request.url).pathname === "/tidings.js") {
     const client = await readFile(new URL(import.meta.resolve("tidings/assets/tidings.js")));
     return new Response(client, { headers: { "Content-Type": "text/javascript" } });
@@ -32,5 +39,6 @@ async function fetch(request: Request): Promise<Response> {
 // Bun serves what is exported: these are the options of Bun.serve
 export default {
   port: process.env.PORT ?? 3000,
-  ...bunWebSocket(createHub({ log, bus }), { fetch }),
+  idleTimeout: 60, // seconds: a stream of events may be silent for half of it
+  ...bunWebSocket(hub, { fetch }),
 };

@@ -4,12 +4,16 @@ import { fileURLToPath } from "node:url";
 import express from "express";
 import { createHub, createPublisher, memoryBus, memoryLog } from "tidings";
 import { attachWebSocket } from "tidings/adapters/node";
+import { nodePolling } from "tidings/adapters/polling";
+import { nodeSse } from "tidings/adapters/sse";
 
 const [log, bus] = [memoryLog(), memoryBus()];
 const publisher = createPublisher({ log, bus });
 const posts: string[] = []; // your own content, wherever you keep it
 
 const app = express();
+const hub = createHub({ log, bus });
+app.use(nodeSse(hub), nodePolling(hub)); // for readers where WebSockets are blocked
 
 app.get("/", async (_request, response) => {
   const [cursor] = await log.heads(["news"]); // first the cursor, then the content
@@ -34,5 +38,5 @@ app.get("/tidings.js", (_request, response) =>
 );
 
 const server = createServer(app);
-attachWebSocket(server, createHub({ log, bus }));
+attachWebSocket(server, hub);
 server.listen(process.env.PORT ?? 3000);

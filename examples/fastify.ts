@@ -3,13 +3,23 @@ import { createReadStream } from "node:fs";
 import { fastify } from "fastify";
 import { createHub, createPublisher, memoryBus, memoryLog } from "tidings";
 import { fastifyWebSocket } from "tidings/adapters/fastify";
+import { nodePolling } from "tidings/adapters/polling";
+import { nodeSse } from "tidings/adapters/sse";
 
 const [log, bus] = [memoryLog(), memoryBus()];
 const publisher = createPublisher({ log, bus });
 const posts: string[] = []; // your own content, wherever you keep it
 
 const app = fastify();
-app.register(fastifyWebSocket, { hub: createHub({ log, bus }) });
+const hub = createHub({ log, bus });
+app.register(fastifyWebSocket, { hub });
+const handlers = { sse: nodeSse(hub), updates: nodePolling(hub) }; // where WebSockets are blocked
+for (const [kind, handle] of Object.entries(handlers)) {
+  app.get(`/${kind}/channel/:id/`, (request, reply) => {
+    reply.hijack();
+    handle(request.raw, reply.raw);
+  });
+}
 
 app.get("/", async (_request, reply) => {
   const [cursor] = await log.heads(["news"]); // first the cursor, then the content

@@ -5,6 +5,8 @@ import { getConnInfo } from "@hono/node-server/conninfo";
 import { Hono } from "hono";
 import { createHub, createPublisher, memoryBus, memoryLog } from "tidings";
 import { honoWebSocket } from "tidings/adapters/hono";
+import { fetchPolling } from "tidings/adapters/polling";
+import { fetchSse } from "tidings/adapters/sse";
 import { WebSocketServer } from "ws";
 
 const [log, bus] = [memoryLog(), memoryBus()];
@@ -14,6 +16,12 @@ const posts: string[] = []; // your own content, wherever you keep it
 const app = new Hono();
 const hub = createHub({ log, bus });
 app.get("/ws/channel/:id/", honoWebSocket(hub, { upgradeWebSocket, getConnInfo }));
+
+const [sse, polling] = [fetchSse(hub), fetchPolling(hub)]; // for readers where WebSockets are blocked
+app.use(async (c, next) => {
+  const from = { address: getConnInfo(c).remote.address ?? "" };
+  return (await sse(c.req.raw, from)) ?? (await polling(c.req.raw, from)) ?? next();
+});
 
 app.get("/", async (c) => {
   const [cursor] = await log.heads(["news"]); // first the cursor, then the content

@@ -1,15 +1,19 @@
 // A live page on a plain http.Server: node http.ts, then open http://localhost:3000
 import { createReadStream } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 import { createHub, createPublisher, memoryBus, memoryLog } from "tidings";
 import { attachWebSocket } from "tidings/adapters/node";
+import { nodePolling } from "tidings/adapters/polling";
+import { nodeSse } from "tidings/adapters/sse";
 
 const [log, bus] = [memoryLog(), memoryBus()];
 const publisher = createPublisher({ log, bus });
+const hub = createHub({ log, bus });
+const [sse, polling] = [nodeSse(hub), nodePolling(hub)]; // for readers where WebSockets are blocked
 const posts: string[] = []; // your own content, wherever you keep it
 
-const server = createServer(async (request, response) => {
+async function site(request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.url === "/tidings.js") {
     response.setHeader("Content-Type", "text/javascript");
     createReadStream(new URL(import.meta.resolve("tidings/assets/tidings.js"))).pipe(response);
@@ -29,7 +33,10 @@ const server = createServer(async (request, response) => {
       <div id="live-posts" data-channel-id="news" data-cursor="${cursor}">${items.reverse().join("")}</div>
       <script src="/tidings.js"></script><script>tidings.connect()</script>`);
   }
-});
+}
 
-attachWebSocket(server, createHub({ log, bus }));
+const server = createServer((request, response) =>
+  sse(request, response, () => polling(request, response, () => site(request, response))),
+);
+attachWebSocket(server, hub);
 server.listen(process.env.PORT ?? 3000);

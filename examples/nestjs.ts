@@ -6,6 +6,8 @@ import { NestFactory } from "@nestjs/core";
 import type { NestExpressApplication } from "@nestjs/platform-express";
 import { createHub, createPublisher, memoryBus, memoryLog } from "tidings";
 import { attachWebSocket } from "tidings/adapters/node";
+import { nodePolling } from "tidings/adapters/polling";
+import { nodeSse } from "tidings/adapters/sse";
 
 const [log, bus] = [memoryLog(), memoryBus()];
 const publisher = createPublisher({ log, bus });
@@ -45,7 +47,9 @@ Module({ controllers: [NewsController] })(AppModule);
 
 const app = await NestFactory.create<NestExpressApplication>(AppModule, { logger: ["warn", "error"] });
 app.useBodyParser("text");
-attachWebSocket(app.getHttpServer(), createHub({ log, bus }));
+const hub = createHub({ log, bus });
+attachWebSocket(app.getHttpServer(), hub);
+app.use(nodeSse(hub), nodePolling(hub)); // for readers where WebSockets are blocked
 await app.listen(process.env.PORT ?? 3000);
 
 function on(name: keyof NewsController, ...decorators: MethodDecorator[]): void {

@@ -8,6 +8,7 @@ import { launchBrowser } from "../support/browser.ts";
 import { showsPosts, startCommand } from "../support/example.ts";
 import { emptyFolder } from "../support/folder.ts";
 import { installPacked } from "../support/packed.ts";
+import { statusOf } from "../support/upgrade.ts";
 
 // Each example as a newcomer has it: copied beside the package from the tarball, and run by the command that its
 // first line names.
@@ -24,6 +25,9 @@ const SITES = [
   ["bun.ts", "."],
   ["nitro.config.ts", "nitro"],
 ] as const;
+
+/** What a reader from before them gets, whatever it comes by. */
+const BOTH_POSTS = { renders: { "post-1": { content: "Kick-off!" }, "post-2": { show: true } } };
 
 const site = emptyFolder();
 let browser: Browser;
@@ -44,13 +48,22 @@ afterAll(async () => {
 });
 
 describe.for(SITES)("%s", ([file, folder]) => {
-  it("starts by its first line, shows posts to a reader, ends on SIGTERM", async () => {
+  it("starts by its first line, shows posts to a reader, answers each transport, ends on SIGTERM", async () => {
     const first = (await readFile(join(EXAMPLES, folder, file), "utf8")).split("\n", 1)[0]!;
     const [, command] =
       /^\/\/ A live page on .+?: (.+), then open http:\/\/localhost:3000$/.exec(first) ?? [];
     expect(command, first).toBeDefined();
     const example = await startCommand(command!, { cwd: join(site.path, folder) });
-    await showsPosts(browser, example.url).finally(example.end);
+    try {
+      const [, cursor] = /data-cursor="(.+?)"/.exec(await (await fetch(example.url)).text())!;
+      await showsPosts(browser, example.url);
+      const at = (kind: string) => `${example.url}/${kind}/channel/news/?cursor=${cursor}`;
+      expect(await statusOf(at("ws").replace("http:", "ws:"))).toBe(101);
+      expect(await (await fetch(at("updates"))).json()).toMatchObject(BOTH_POSTS);
+      expect(await firstEvent(at("sse"))).toMatchObject(BOTH_POSTS);
+    } finally {
+      await example.end();
+    }
   }, 60_000);
 });
 
@@ -73,4 +86,12 @@ it("every example that says how to run it is tried here", async () => {
 
 function scripts(names: string[]): string[] {
   return names.filter((name) => name.endsWith(".ts"));
+}
+
+async function firstEvent(url: string): Promise<unknown> {
+  for await (const bytes of (await fetch(url)).body!) {
+    const [, data] = /^data: ?(.+)$/m.exec(Buffer.from(bytes).toString()) ?? [];
+    if (data !== undefined) return JSON.parse(data);
+  }
+  throw new Error(`${url} ended without an event`);
 }
