@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { cp, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { Socket } from "engine.io-client";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { handle } from "../../examples/write-your-own/adapter.ts";
+import packageJson from "../../package.json" with { type: "json" };
 import { memoryBus } from "../../src/buses/memory.ts";
 import { createHub } from "../../src/hub/hub.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
@@ -16,8 +17,9 @@ import type { Frame } from "../../src/protocol.ts";
 import { createPublisher } from "../../src/publishers/publisher.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { describeWith } from "../support/describe-with.ts";
-import { type Example, startExample } from "../support/example.ts";
+import { type Example, startCommand } from "../support/example.ts";
 import { emptyFolder } from "../support/folder.ts";
+import { installPacked } from "../support/packed.ts";
 import { type Served, serve } from "../support/serve.ts";
 import { request, text } from "../support/server.ts";
 import { type Service, startService } from "../support/services.ts";
@@ -27,11 +29,21 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
+// The guide's files as its reader has them: in one folder, beside the package from the tarball.
+const { path: folder, dispose } = emptyFolder();
 let browser: Browser;
 beforeAll(async () => {
+  const { dependencies, devDependencies } = packageJson;
+  await installPacked(folder, Object.keys({ ...dependencies, ...devDependencies }));
+  await cp(fileURLToPath(new URL("../../examples/write-your-own", import.meta.url)), folder, {
+    recursive: true,
+  });
   browser = await launchBrowser();
+}, 120_000);
+afterAll(async () => {
+  await browser?.close();
+  await dispose();
 });
-afterAll(() => browser.close());
 
 const texts = (tab: Page) => tab.locator(".live-post .live-post-content").allTextContents();
 const trimmed = async (tab: Page) => (await texts(tab)).map((each) => each.trim());
@@ -40,9 +52,7 @@ const state = (tab: Page, name: string) =>
 
 describe("the site with a hub", () => {
   it("shows posts; after the server was killed and started again, the page equals it", async () => {
-    const { path: cwd, dispose } = emptyFolder();
-    ends.push(dispose);
-    let site: Example = await startExample("write-your-own/site.ts", { cwd });
+    let site: Example = await startCommand("node site.ts", { cwd: folder });
     ends.push(() => site.end());
     const { url } = site;
     const post = (body: string) =>
@@ -64,7 +74,7 @@ describe("the site with a hub", () => {
 
     await site.end();
     await state(tab, "waiting");
-    site = await startExample("write-your-own/site.ts", { cwd, port: Number(new URL(url).port) });
+    site = await startCommand("node site.ts", { cwd: folder, port: Number(new URL(url).port) });
     await post("while nobody was connected");
     const all = ["while nobody was connected", "<b>Goal!</b>", "Kick-off!"];
     for (const each of [tab, polling])
@@ -187,9 +197,10 @@ describeWith("redis", () => {
   beforeAll(async () => {
     redis = await startService("redis");
     const env = { TIDINGS_REDIS_URL: redis.url };
-    const file = fileURLToPath(new URL("../../examples/write-your-own/publisher.ts", import.meta.url));
-    newsroom = await serve({ ...env, TIDINGS_PUBLISHER: `${file}#MyWebsocketPublisher` });
-    app = await startExample("write-your-own/app.ts", { env });
+    const cli = join(folder, "node_modules/tidings/dist/app/cli.js");
+    const publisher = `${join(folder, "publisher.ts")}#MyWebsocketPublisher`;
+    newsroom = await serve({ ...env, TIDINGS_PUBLISHER: publisher }, cli);
+    app = await startCommand("node app.ts", { cwd: folder, env });
   });
   afterAll(async () => {
     await app?.end();

@@ -21,11 +21,6 @@ export interface ExampleOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Starts `examples/<name>` on a port of its own, and waits until it answers. */
-export function startExample(name: string, options: ExampleOptions = {}): Promise<Example> {
-  return startCommand(`node '${fileURLToPath(new URL(`../../examples/${name}`, import.meta.url))}'`, options);
-}
-
 /** Runs a command line that serves on `PORT`, and waits until it answers. */
 export async function startCommand(command: string, options: ExampleOptions = {}): Promise<Example> {
   const { port = await freePort(), cwd, env } = options;
