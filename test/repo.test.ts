@@ -14,15 +14,28 @@ const KINDS = [
   { folder: "src/buses", contract: "Bus", suite: "busSuite" },
   { folder: "src/logs", contract: "Log", suite: "logSuite" },
   { folder: "src/pages", contract: "PageStore", suite: "storeSuite" },
-  { folder: "src/adapters", contract: "Hub", suite: "adapterSuite" },
+  {
+    folder: "src/adapters",
+    contract: "Hub",
+    suite: "adapterSuite",
+    of: { "src/adapters/sse.ts": "sseSuite", "src/adapters/polling.ts": "pollingSuite" },
+  },
   { folder: "src/receivers", contract: "Receiver", suite: "receiverSuite" },
-] as const;
+] as const satisfies readonly Kind[];
+
+interface Kind {
+  readonly folder: string;
+  readonly contract: string;
+  readonly suite: string;
+  /** Those of the folder that have a suite of their own. */
+  readonly of?: Readonly<Record<string, string>>;
+}
 
 function implementations(tree: Tree): { path: string; suite: string }[] {
-  return KINDS.flatMap(({ folder, contract, suite }) =>
+  return KINDS.flatMap(({ folder, contract, suite, of = {} }: Kind) =>
     imports(tree, `${folder}/`)
       .filter(({ names }) => names.includes(contract))
-      .map(({ from }) => ({ path: from, suite })),
+      .map(({ from }) => ({ path: from, suite: of[from] ?? suite })),
   );
 }
 
@@ -30,8 +43,6 @@ function implementations(tree: Tree): { path: string; suite: string }[] {
 const WITHOUT_SUITE: Readonly<Record<string, string>> = {
   "src/adapters/socketio.ts":
     "pages are joined by events on a connection that is there already, not by a WebSocket each",
-  "src/adapters/sse.ts": "a stream of events, not a WebSocket",
-  "src/adapters/polling.ts": "requests and answers, not a WebSocket",
 };
 
 const passesItsSuite: Rule = (tree) =>

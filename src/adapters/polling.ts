@@ -10,8 +10,8 @@ import {
   corsOf,
   type FetchAdapterOptions,
   type FetchHandler,
-  NOT_GET,
   type NodeHandler,
+  notAllowed,
   pass,
   refused,
   send,
@@ -41,11 +41,13 @@ export function nodePolling(hub: Hub, options: NodeAdapterOptions = {}): NodeHan
   return (request, response, next) => {
     const asked = askedOfNode(request, "updates", options);
     if (!asked) return pass(response, next);
-    const gone = (left: () => void) => response.once("close", left);
-    answerTo(asked, gone).then(
-      (answer) => answer && send(response, answer),
-      () => response.destroy(),
-    );
+    const gone = (left: () => void) => {
+      if (response.destroyed) left();
+      else response.once("close", left);
+    };
+    answerTo(asked, gone)
+      .then((answer) => answer && send(response, answer))
+      .catch(() => response.destroy());
   };
 }
 
@@ -62,7 +64,11 @@ export function fetchPolling(hub: Hub, options: FetchAdapterOptions = {}): Fetch
   return async (request, { address } = {}) => {
     const asked = askedOfFetch(request, "updates", options, address);
     if (!asked) return null;
-    const gone = (left: () => void) => request.signal.addEventListener("abort", left, { once: true });
+    const { signal } = request;
+    const gone = (left: () => void) => {
+      if (signal.aborted) left();
+      else signal.addEventListener("abort", left, { once: true });
+    };
     const answer = await answerTo(asked, gone);
     return answer ? toResponse(answer) : new Response(null, { status: 499 });
   };
@@ -73,7 +79,7 @@ function answering(hub: Hub): (asked: Asked, gone: (left: () => void) => void) =
   const waiting = waitingRoom();
 
   return async (asked, gone) => {
-    if (!asked.isGet) return NOT_GET;
+    if (!asked.isGet) return notAllowed("GET, HEAD");
     const cors = { ...corsOf(asked, hub.origins), "X-Content-Type-Options": "nosniff" };
     const json = { ...cors, "Content-Type": "application/json; charset=utf-8" };
     const waitMs = Math.min(Number(asked.query.get("wait")) || 0, MAX_WAIT_S) * 1_000;
@@ -96,9 +102,19 @@ function answering(hub: Hub): (asked: Asked, gone: (left: () => void) => void) =
     const { kind, cursor, text } = polled;
     const tag = `W/"${kind}-${cursor}"`;
     const headers = { ...json, "Cache-Control": CACHED[kind], ETag: tag };
-    const isKnown = asked.header("if-none-match") === tag;
+    const isKnown = tagsOf(asked.header("if-none-match")).includes(bare(tag));
     return { status: isKnown ? 304 : 200, headers, body: text };
   };
+}
+
+/** Caches ask with all the names they have. */
+function tagsOf(header = ""): string[] {
+  return header.split(",").map(bare);
+}
+
+/** Whether a name is said to be weak makes no difference here. */
+function bare(tag: string): string {
+  return tag.trim().replace(/^W\//, "");
 }
 
 /**

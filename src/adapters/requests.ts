@@ -105,11 +105,13 @@ export function refused({ status, reason, retryAfter }: Refusal, cors: Record<st
   };
 }
 
-export const NOT_GET: Answer = {
-  status: 405,
-  headers: { Allow: "GET, HEAD", "Content-Type": "text/plain; charset=utf-8" },
-  body: "readers only GET",
-};
+export function notAllowed(allow: string): Answer {
+  return {
+    status: 405,
+    headers: { Allow: allow, "Content-Type": "text/plain; charset=utf-8" },
+    body: "readers only GET",
+  };
+}
 
 export function send(response: ServerResponse, { status, headers, body }: Answer): void {
   response.writeHead(status, { ...headers, ...(status !== 304 && { "Content-Length": byteLength(body) }) });

@@ -1,4 +1,3 @@
-import type { ServerResponse } from "node:http";
 import type { Admitted, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { NodeAdapterOptions } from "./node.ts";
@@ -9,8 +8,8 @@ import {
   corsOf,
   type FetchAdapterOptions,
   type FetchHandler,
-  NOT_GET,
   type NodeHandler,
+  notAllowed,
   pass,
   refused,
   send,
@@ -44,26 +43,36 @@ export function nodeSse(hub: Hub, options: NodeAdapterOptions = {}): NodeHandler
     const asked = askedOfNode(request, "sse", options);
     if (!asked) return pass(response, next);
     if (request.method !== "GET") return send(response, NOT_GET);
-    enter(hub, asked).then(
-      (admitted) => {
+    enter(hub, asked)
+      .then((admitted) => {
         if ("status" in admitted) return send(response, refused(admitted, corsOf(asked, hub.origins)));
         if (response.destroyed) return admitted.cancel();
+        const { socket } = request;
         response.writeHead(200, headersOf(asked, hub));
         response.write(opening());
-        request.socket.setKeepAlive(true, LOOKED_AT_MS);
+        socket.setKeepAlive(true, LOOKED_AT_MS);
         const reader = admitted.open({
-          send: (frame) => void response.write(frame),
+          send(frame) {
+            // Until the end has gone out, the hub may still have something to say.
+            if (!response.writableEnded) response.write(frame);
+          },
           close: () => void response.end(),
           get bufferedAmount() {
             return response.writableLength;
           },
         });
+        const forget = streams.add({
+          held: () => response.writableLength,
+          taken: () => socket.bytesWritten - socket.writableLength,
+          cut: () => socket.destroy(),
+        });
         response.on("drain", reader.drained);
-        response.on("close", reader.closed);
-        streams.add(response);
-      },
-      () => response.destroy(),
-    );
+        response.on("close", () => {
+          forget();
+          reader.closed();
+        });
+      })
+      .catch(() => response.destroy());
   };
 }
 
@@ -76,6 +85,7 @@ export function nodeSse(hub: Hub, options: NodeAdapterOptions = {}): NodeHandler
  * Bun.serve({ idleTimeout: 60, fetch: async (request) => (await sse(request)) ?? new Response(page) });
  */
 export function fetchSse(hub: Hub, options: FetchAdapterOptions = {}): FetchHandler {
+  const streams = watched();
   return async (request, { address } = {}) => {
     const asked = askedOfFetch(request, "sse", options, address);
     if (!asked) return null;
@@ -86,11 +96,13 @@ export function fetchSse(hub: Hub, options: FetchAdapterOptions = {}): FetchHand
       admitted.cancel();
       return new Response(null, { status: 499 });
     }
-    return new Response(streamTo(admitted, request.signal), { headers: headersOf(asked, hub) });
+    return new Response(streamTo(admitted, request.signal, streams), { headers: headersOf(asked, hub) });
   };
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
+
+const NOT_GET = notAllowed("GET");
 
 const transport: Transport<Bytes> = {
   greets: true,
@@ -120,50 +132,75 @@ function opening(): string {
   return `retry: ${Math.round(least + Math.random() * (most - least))}\n\n`;
 }
 
+/** A stream, as it is looked at now and then. */
+interface Watched {
+  /** Bytes that wait for the reader. */
+  held(): number;
+  /** Bytes that have been taken off our hands, so far. */
+  taken(): number;
+  cut(): void;
+}
+
+interface Watch {
+  /** Returns what ends the watch. */
+  add(stream: Watched): () => void;
+}
+
 /** Cuts off readers that are gone without a word; who only reads slowly takes bytes, and stays. */
-function watched(): { add(response: ServerResponse): void } {
-  /** The bytes that the system has taken for each, and how often that was no more than before. */
-  const all = new Map<ServerResponse, { taken: number; stalled: number }>();
+function watched(): Watch {
+  const all = new Map<Watched, { taken: number; stalled: number }>();
   let timer: NodeJS.Timeout | undefined;
 
   function look(): void {
-    for (const [response, seen] of all) {
-      const taken = (response.socket?.bytesWritten ?? 0) - response.writableLength;
-      seen.stalled = response.writableLength > 0 && taken <= seen.taken ? seen.stalled + 1 : 0;
+    for (const [stream, seen] of all) {
+      const taken = stream.taken();
+      seen.stalled = stream.held() > 0 && taken <= seen.taken ? seen.stalled + 1 : 0;
       seen.taken = taken;
-      if (seen.stalled >= 2) response.destroy();
+      if (seen.stalled >= 2) stream.cut();
     }
   }
 
   return {
-    add(response) {
-      all.set(response, { taken: 0, stalled: 0 });
+    add(stream) {
+      all.set(stream, { taken: stream.taken(), stalled: 0 });
       timer ??= setInterval(look, LOOKED_AT_MS).unref();
-      response.once("close", () => {
-        all.delete(response);
+      return () => {
+        all.delete(stream);
         if (all.size > 0) return;
         clearInterval(timer);
         timer = undefined;
-      });
+      };
     },
   };
 }
 
-function streamTo(admitted: Admitted<Bytes>, signal: AbortSignal): ReadableStream<Bytes> {
+function streamTo(admitted: Admitted<Bytes>, signal: AbortSignal, streams: Watch): ReadableStream<Bytes> {
   let reader: Reader | undefined;
+  let forget = () => {};
   let isOver = false;
+  let sent = 0;
   const over = () => {
     isOver = true;
+    forget();
     reader?.closed();
   };
   signal.addEventListener("abort", over, { once: true });
   return new ReadableStream<Bytes>(
     {
       start(controller) {
-        controller.enqueue(Buffer.from(opening()));
+        const held = () => HELD_BYTES - (controller.desiredSize ?? HELD_BYTES);
+        const enqueue = (bytes: Bytes) => {
+          sent += bytes.length;
+          controller.enqueue(bytes);
+        };
+        enqueue(Buffer.from(opening()));
         reader = admitted.open({
           send(frame) {
-            if (!isOver) controller.enqueue(frame);
+            if (isOver) return;
+            // In parts, so that a large frame that is taken slowly is seen to be taken.
+            for (let at = 0; at < frame.length; at += HELD_BYTES) {
+              enqueue(frame.length <= HELD_BYTES ? frame : frame.subarray(at, at + HELD_BYTES));
+            }
           },
           close() {
             if (isOver) return;
@@ -171,11 +208,21 @@ function streamTo(admitted: Admitted<Bytes>, signal: AbortSignal): ReadableStrea
             over();
           },
           get bufferedAmount() {
-            return HELD_BYTES - (controller.desiredSize ?? HELD_BYTES);
+            return held();
           },
         });
         // A hub that is closing sends away before `open` has returned.
         if (isOver) reader.closed();
+        else {
+          forget = streams.add({
+            held,
+            taken: () => sent - held(),
+            cut() {
+              controller.error(new Error("the reader takes nothing"));
+              over();
+            },
+          });
+        }
       },
       pull: () => reader?.drained(),
       cancel: over,

@@ -417,11 +417,12 @@ export function createHub({
     member.busy = true;
     missed(channel, cursor).then(
       (frames) => {
+        const moved = frames.cursor !== cursor;
+        member.cursor = frames.cursor;
+        // A connection may say that it has drained while it is being written to: until then it stays busy.
+        if (!member.gone && (moved || frames.isReset)) write(member, frames);
         member.busy = false;
         if (member.gone) return;
-        const moved = frames.cursor !== cursor;
-        if (moved || frames.isReset) write(member, frames);
-        member.cursor = frames.cursor;
         // Behind this process's head: go on. Ahead of it, or of another epoch: the channel has to follow first.
         if (frames.cursor === channel.head || (moved && isBehind(frames.cursor, channel.at))) catchUp(member);
         else refresh(channel);

@@ -6,6 +6,8 @@ import type { Cursor } from "../protocol.ts";
 import type { Frames } from "./frames.ts";
 
 const ROUND_MS = 1_000;
+/** Answers that a round keeps, in characters. Who asks for one that it did not keep waits for the next. */
+const MAX_KEPT = 4_000_000;
 
 /** The rounds of one page. */
 export interface Rounds {
@@ -17,6 +19,7 @@ interface Round {
   readonly starts: number;
   readonly started: Promise<void>;
   readonly answers: Map<Cursor, Promise<Frames>>;
+  kept: number;
 }
 
 export function pollRounds(): Rounds {
@@ -27,23 +30,30 @@ export function pollRounds(): Rounds {
     const now = performance.now();
     if (next && now >= next.starts) [round, next] = [next, undefined];
     if (!round || now >= round.starts + ROUND_MS) {
-      round = { starts: now, started: Promise.resolve(), answers: new Map() };
+      round = { starts: now, started: Promise.resolve(), answers: new Map(), kept: 0 };
       return round;
     }
     if (round.answers.has(cursor)) return round;
     const starts = round.starts + ROUND_MS;
-    next ??= { starts, started: sleep(starts - now), answers: new Map() };
+    next ??= { starts, started: sleep(starts - now), answers: new Map(), kept: 0 };
     return next;
   }
 
   return {
     ask(cursor, answer) {
-      const { started, answers } = roundFor(cursor);
+      const own = roundFor(cursor);
+      const { started, answers } = own;
       const known = answers.get(cursor);
       if (known) return known;
       const asked = started.then(answer);
       answers.set(cursor, asked);
-      asked.catch(() => answers.delete(cursor));
+      asked.then(
+        ({ text }) => {
+          own.kept += text.length;
+          if (own.kept > MAX_KEPT) answers.delete(cursor);
+        },
+        () => answers.delete(cursor),
+      );
       return asked;
     },
   };

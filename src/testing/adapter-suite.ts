@@ -1,20 +1,25 @@
 import assert from "node:assert/strict";
 import { connect as connectTcp } from "node:net";
 import { type ClientOptions, WebSocket } from "ws";
-import { memoryBus } from "../buses/memory.ts";
-import { createHub, type Hub, type HubOptions } from "../hub/hub.ts";
-import type { Log } from "../logs/log.ts";
-import { memoryLog } from "../logs/memory.ts";
+import type { Hub, HubOptions } from "../hub/hub.ts";
 import type { Frame } from "../protocol.ts";
-import { createPublisher, type Publisher } from "../publishers/publisher.ts";
-import { eventually, type Runner } from "./runner.ts";
+import { eventually } from "./runner.ts";
+import {
+  type Door,
+  doorTests,
+  post,
+  type RunnerThatSkips,
+  type Site,
+  type Started,
+  siteTests,
+} from "./site.ts";
 
 export interface AdapterSuiteOptions {
   /**
    * Starts a server that serves the hub through the adapter at `/ws/channel/<id>/`, on loopback.
    * `url` is `ws://host:port`; `close` ends the server and what is still connected.
    */
-  readonly start: (hub: Hub) => Promise<{ url: string; close(): Promise<void> }>;
+  readonly start: (hub: Hub) => Promise<Started>;
   /** Tests that this runtime or library cannot pass, by name, each with its reason, which is shown with the name. */
   readonly skip?: Readonly<Record<string, string>>;
 }
@@ -25,42 +30,14 @@ export interface AdapterSuiteOptions {
  * @example
  * adapterSuite({ describe, it }, { start: async (hub) => startMyServer(hub) });
  */
-export function adapterSuite(
-  { describe, it }: RunnerThatSkips,
-  { start, skip = {} }: AdapterSuiteOptions,
-): void {
-  const left = new Map(Object.entries(skip));
-  const test = (name: string, body: (site: Site) => Promise<void>, options: Partial<HubOptions> = {}) => {
-    const reason = left.get(name);
-    left.delete(name);
-    const run = async () => {
-      const [log, bus] = [memoryLog(), memoryBus()];
-      const hub = createHub({ log, bus, ...options });
-      const { url, close } = await start(hub);
-      const readers: ReaderSocket[] = [];
-      try {
-        await body({
-          hub,
-          url,
-          log,
-          publisher: createPublisher({ log, bus }),
-          async read(path, clientOptions) {
-            const reader = await openReader(url + path, clientOptions);
-            readers.push(reader);
-            return reader;
-          },
-        });
-      } finally {
-        for (const { socket } of readers) socket.terminate();
-        await hub.close({ drainMs: 1_000 });
-        await close();
-      }
-    };
-    if (reason === undefined) it(name, run);
-    else it.skip(`${name} (left out: ${reason})`, run);
-  };
+export function adapterSuite(runner: RunnerThatSkips, { start, skip }: AdapterSuiteOptions): void {
+  const { test: testOn, end } = siteTests(runner, start, skip);
+  const test = (name: string, body: (site: SocketSite) => Promise<void>, options?: Partial<HubOptions>) =>
+    testOn(name, (site) => body({ ...site, read: readerOf(site) }), options);
 
-  describe("adapter", () => {
+  runner.describe("adapter", () => {
+    doorTests(testOn, door);
+
     test("a reader without a cursor gets what is published from then on", async ({ publisher, read }) => {
       await publisher.publish("finals", { 1: post("before") });
       const reader = await read("/ws/channel/finals/");
@@ -115,14 +92,6 @@ export function adapterSuite(
       }
     });
 
-    test("channel ids are percent-decoded", async ({ publisher, read }) => {
-      for (const id of ["-100123", "é t é", "100%", "日本?#&", "__proto__", "x".repeat(255)]) {
-        const reader = await read(`/ws/channel/${encodeURIComponent(id)}/`);
-        await publisher.publish(id, { 1: post(id) });
-        assert.equal((await reader.next()).renders["1"]?.content, id);
-      }
-    });
-
     test("takes frames of 1 MB, in order", async ({ publisher, read }) => {
       const reader = await read("/ws/channel/finals/");
       const texts = Array.from({ length: 5 }, (_, n) => String(n).repeat(1_000_000));
@@ -156,37 +125,6 @@ export function adapterSuite(
       assert.equal(reader.frames.at(-1)?.renders.same?.content, `${versions} `.repeat(100_000));
       await eventually(() => assert.equal(hub.stats().lagging, 0));
     });
-
-    test("refuses before the upgrade what may not enter", async ({ url }) => {
-      const status = (path: string, options: ClientOptions = {}) => refusedWith(url + path, options);
-      assert.equal(await status("/ws/channel/a%2Fb/"), 400);
-      assert.equal(await status("/ws/channel/%FF/"), 400);
-      assert.equal(await status(`/ws/channel/${"x".repeat(256)}/`), 400);
-      assert.equal(await status("/ws/channel/a%00b/"), 400);
-      assert.equal(await status(`/ws/channel/finals/?cursor=${"x".repeat(129)}`), 400);
-      assert.equal(await status("/ws/channel/finals"), 404);
-      assert.equal(await status("/ws/channel/"), 404);
-      assert.equal(await status("/ws/channel/a/b/"), 404);
-      assert.equal(await status("/elsewhere"), 404);
-      assert.equal(await status("/ws/channel/finals/", { origin: "https://evil.example" }), 403);
-      assert.equal(await status("/ws/channel/finals/", { origin: "null" }), 403);
-    });
-
-    test("lets in pages of its own host", async ({ url, read }) => {
-      await read("/ws/channel/finals/", { origin: url.replace("ws:", "http:") });
-    });
-
-    test(
-      "lets in the origins it was given, and no others",
-      async ({ url, read }) => {
-        await read("/ws/channel/finals/", { origin: "https://news.example" });
-        assert.equal(
-          await refusedWith(`${url}/ws/channel/finals/`, { origin: "https://news.example.evil" }),
-          403,
-        );
-      },
-      { origins: ["https://news.example"] },
-    );
 
     test(
       "limits connections per address, and gives places back",
@@ -280,24 +218,45 @@ export function adapterSuite(
       }
     });
 
-    if (left.size > 0) throw new Error(`adapterSuite: no test is named ${[...left.keys()].join(" | ")}`);
+    end();
   });
 }
 
 // --- words of the tests ----------------------------------------------------------------------------------
 
-/** The runners that {@link Runner} names have `skip`, too. */
-export interface RunnerThatSkips extends Runner {
-  readonly it: Runner["it"] & { skip(name: string, body: () => Promise<void>): unknown };
-}
-
-interface Site {
-  readonly hub: Hub;
-  readonly log: Log;
-  readonly publisher: Publisher;
-  readonly url: string;
+interface SocketSite extends Site {
   read(path: string, options?: ClientOptions): Promise<ReaderSocket>;
 }
+
+const readerOf =
+  ({ url, defer }: Site): SocketSite["read"] =>
+  async (path, options) => {
+    const reader = await openReader(url + path, options);
+    defer(() => reader.socket.terminate());
+    return reader;
+  };
+
+const door: Door = {
+  path: "ws",
+  async knock({ url, defer }, path, headers = {}) {
+    const socket = new WebSocket(url + path, { headers });
+    defer(() => socket.terminate());
+    const status = await new Promise<number>((resolve, reject) => {
+      socket.on("open", () => resolve(101));
+      socket.on("unexpected-response", (request, response) => {
+        resolve(response.statusCode!);
+        request.destroy();
+      });
+      socket.on("error", reject);
+    });
+    return { status, leave: () => socket.terminate() };
+  },
+  async told(site, path, publish) {
+    const reader = await readerOf(site)(path);
+    await publish();
+    return (await reader.next()).renders["1"]?.content;
+  },
+};
 
 interface ReaderSocket {
   readonly socket: WebSocket;
@@ -308,8 +267,6 @@ interface ReaderSocket {
   /** The close code. */
   readonly closed: Promise<number>;
 }
-
-const post = (content: string) => ({ show: true, content });
 
 /** Frames no browser sends, and how the connection ends. */
 const MALFORMED: readonly (readonly [Buffer, number])[] = [

@@ -7,8 +7,9 @@ import { memoryBus } from "../../src/buses/memory.ts";
 import { createHub, type Hub, type HubOptions } from "../../src/hub/hub.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
 import { createPublisher } from "../../src/publishers/publisher.ts";
-import { adapterSuite, type RunnerThatSkips } from "../../src/testing/adapter-suite.ts";
+import { adapterSuite } from "../../src/testing/adapter-suite.ts";
 import { eventually } from "../../src/testing/runner.ts";
+import type { RunnerThatSkips } from "../../src/testing/site.ts";
 
 declare const Bun: {
   serve(options: object): BunServer & { readonly port: number; stop(closeActive: boolean): Promise<void> };

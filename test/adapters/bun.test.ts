@@ -7,7 +7,8 @@ import { bunWebSocket } from "../../src/adapters/bun.ts";
 import { memoryBus } from "../../src/buses/memory.ts";
 import { createHub } from "../../src/hub/hub.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
-import { adapterSuite, type RunnerThatSkips } from "../../src/testing/adapter-suite.ts";
+import { adapterSuite } from "../../src/testing/adapter-suite.ts";
+import type { RunnerThatSkips } from "../../src/testing/site.ts";
 import { bunTests, start } from "./bun-suite.ts";
 
 // The tests run on Bun, servers and readers both; here each one's outcome there is told under its name.

@@ -1,6 +1,7 @@
 /** What crossws.test.ts runs on Bun. */
 import { crosswsWebSocket } from "../../src/adapters/crossws.ts";
-import { adapterSuite, type RunnerThatSkips } from "../../src/testing/adapter-suite.ts";
+import { adapterSuite } from "../../src/testing/adapter-suite.ts";
+import type { RunnerThatSkips } from "../../src/testing/site.ts";
 import { type BunServer, serveOnBun, tell } from "../support/tell.ts";
 
 export function crosswsOnBun(runner: RunnerThatSkips): void {

@@ -1,7 +1,8 @@
 /** What hono.test.ts runs on Bun. */
 import { Hono } from "hono";
 import { honoWebSocket } from "../../src/adapters/hono.ts";
-import { adapterSuite, type RunnerThatSkips } from "../../src/testing/adapter-suite.ts";
+import { adapterSuite } from "../../src/testing/adapter-suite.ts";
+import type { RunnerThatSkips } from "../../src/testing/site.ts";
 import { serveOnBun, tell } from "../support/tell.ts";
 
 export function honoOnBun(runner: RunnerThatSkips): void {

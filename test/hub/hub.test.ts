@@ -230,6 +230,25 @@ describe("readers that are behind", () => {
     expect(counts.since).toBe(1);
   });
 
+  it("get what they missed once, also when they drain while they are written to", async () => {
+    const [log, bus] = [memoryLog(), memoryBus()];
+    const hub = start({ log, bus });
+    const { cursor } = await log.append("finals", shown("1"));
+    await log.append("finals", shown("2"));
+    const frames: Frame[] = [];
+    const answer = (await hub.admit({ channel: "finals", cursor, transport })) as Admitted<string>;
+    const reader = answer.open({
+      send(text) {
+        frames.push(JSON.parse(text));
+        reader.drained();
+      },
+      close() {},
+      bufferedAmount: 0,
+    });
+    await vi.waitFor(() => expect(hub.stats().lagging).toBe(0));
+    expect(frames.map(({ renders }) => Object.keys(renders))).toEqual([["2"]]);
+  });
+
   it("that are slow are skipped, and get one update when they have drained", async () => {
     const [log, bus] = [memoryLog(), memoryBus()];
     const hub = start({ log, bus });

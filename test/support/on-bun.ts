@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import type { RunnerThatSkips } from "../../src/testing/adapter-suite.ts";
+import type { RunnerThatSkips } from "../../src/testing/site.ts";
 
 /**
  * Runs `file` (which calls `tell` of support/tell.ts) on Bun, once, servers and readers both. Tests registered

@@ -1,4 +1,4 @@
-import type { RunnerThatSkips } from "../../src/testing/adapter-suite.ts";
+import type { RunnerThatSkips } from "../../src/testing/site.ts";
 
 /** Runs tests one after another where there is no Vitest, and prints each one's outcome as a line of JSON. */
 export async function tell(register: (runner: RunnerThatSkips) => void): Promise<void> {

@@ -1,0 +1,110 @@
+import { describe, expect, it, vi } from "vitest";
+import { fetchSse, nodeSse } from "../../src/adapters/sse.ts";
+import { memoryBus } from "../../src/buses/memory.ts";
+import { createHub, type Hub } from "../../src/hub/hub.ts";
+import { memoryLog } from "../../src/logs/memory.ts";
+import { createPublisher } from "../../src/publishers/publisher.ts";
+import { answerOf, ask } from "../../src/testing/http-client.ts";
+import { eventually } from "../../src/testing/runner.ts";
+import type { Started } from "../../src/testing/site.ts";
+import { sseSuite } from "../../src/testing/sse-suite.ts";
+import { onBun } from "../support/on-bun.ts";
+import { onHono, onNode } from "../support/request-servers.ts";
+import { sseOnBun } from "./sse-on-bun.ts";
+
+describe("on Node's server", () => {
+  sseSuite({ describe, it }, { start: (hub) => onNode(nodeSse(hub)) });
+});
+
+describe("Fetch on Node", () => {
+  sseSuite({ describe, it }, { start: (hub) => onHono(fetchSse(hub)) });
+});
+
+sseOnBun(onBun(new URL("sse-on-bun.ts", import.meta.url)));
+
+describe.for<[name: string, start: (hub: Hub) => Promise<Started>]>([
+  ["on Node's server", (hub) => onNode(nodeSse(hub))],
+  ["Fetch on Node", (hub) => onHono(fetchSse(hub))],
+])("a stream whose reader stops reading, %s", ([, start]) => {
+  /** Readers that have half a minute pass at will. */
+  async function open() {
+    const [log, bus] = [memoryLog(), memoryBus()];
+    const hub = createHub({ log, bus });
+    const publisher = createPublisher({ log, bus });
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const { url, close } = await start(hub);
+    const { socket } = await ask(`${url}/sse/channel/finals/`);
+    await eventually(() => expect(hub.stats().readers).toBe(1));
+    return {
+      hub,
+      socket,
+      /** More than the system takes. */
+      async fill() {
+        for (let n = 1; hub.stats().lagging === 0; n++) {
+          await publisher.publish("finals", { same: { show: true, content: `${n} `.repeat(100_000) } });
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      },
+      async halfMinute() {
+        vi.advanceTimersByTime(30_000);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      },
+      async end() {
+        vi.useRealTimers();
+        socket.destroy();
+        await hub.close({ drainMs: 100 });
+        await close();
+      },
+    };
+  }
+
+  it("is cut off, not before 60 s", async () => {
+    const { hub, socket, fill, halfMinute, end } = await open();
+    socket.pause();
+    await fill();
+    for (let n = 0; n < 2; n++) await halfMinute();
+    expect(hub.stats().readers).toBe(1);
+    await halfMinute();
+    await eventually(() => expect(hub.stats().readers).toBe(0));
+    await end();
+  });
+
+  it("stays when it only reads slowly, or when there is nothing to read", async () => {
+    const { hub, socket, fill, halfMinute, end } = await open();
+    for (let n = 0; n < 5; n++) await halfMinute();
+    socket.pause();
+    await fill();
+    for (let n = 0; n < 5; n++) {
+      socket.resume();
+      await eventually(() => expect(hub.stats().lagging).toBe(0));
+      socket.pause();
+      await fill();
+      await halfMinute();
+    }
+    expect(hub.stats().readers).toBe(1);
+    await end();
+  });
+});
+
+describe("as middleware", () => {
+  it("leaves requests for other paths to the next", async () => {
+    const hub = createHub({ log: memoryLog(), bus: memoryBus() });
+    const sse = nodeSse(hub, { base: "/live" });
+    const { url, close } = await onNode((request, response) =>
+      sse(request, response, () => response.end("the site")),
+    );
+    for (const path of [
+      "/",
+      "/sse/channel/finals/",
+      "/live/sse/channel/finals",
+      "/live/ws/channel/finals/",
+    ]) {
+      expect((await answerOf(url + path)).body).toBe("the site");
+    }
+    const { status, socket } = await ask(`${url}/live/sse/channel/finals/`);
+    expect(status).toBe(200);
+    socket.destroy();
+    await hub.close();
+    await close();
+  });
+});
