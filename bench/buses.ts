@@ -17,7 +17,7 @@ import { postgresBus } from "../src/buses/postgres.ts";
 import { rabbitmqBus } from "../src/buses/rabbitmq.ts";
 import { redisBus } from "../src/buses/redis.ts";
 import type { Entry } from "../src/protocol.ts";
-import { isInstalled, type Service, type ServiceKind, startService } from "../test/support/services.ts";
+import { type BusKind, isInstalled, type Service, startService } from "../test/support/services.ts";
 
 const { values: options } = parseArgs({
   options: { rounds: { type: "string", default: "5" }, json: { type: "string" } },
@@ -51,7 +51,7 @@ const onError = (error: unknown) => {
   throw error;
 };
 
-const MAKERS: Readonly<Record<ServiceKind, (url: string) => Bus>> = {
+const MAKERS: Readonly<Record<BusKind, (url: string) => Bus>> = {
   redis: (url) => redisBus({ url, onError }),
   nats: (url) => natsBus({ url, onError }),
   postgres: (url) => postgresBus({ url, onError }),
@@ -61,7 +61,7 @@ const MAKERS: Readonly<Record<ServiceKind, (url: string) => Bus>> = {
 const services: Service[] = [];
 try {
   const contestants: Contestant[] = [{ name: "memory", open: () => memoryBus({ onError }) }];
-  for (const kind of Object.keys(MAKERS) as ServiceKind[]) {
+  for (const kind of Object.keys(MAKERS) as BusKind[]) {
     if (!isInstalled(kind)) {
       console.error(`Left out: ${kind} is not installed.`);
       continue;

@@ -39,6 +39,7 @@ const TOOLS: readonly Tool[] = [
   server("NATS", "nats", ["nats-server"]),
   server("PostgreSQL", "postgres", ["postgresql"]),
   server("RabbitMQ", "rabbitmq", ["rabbitmq-server"]),
+  server("nginx", "nginx", ["nginx", "openssl"]),
 ];
 
 const missing = (): readonly Tool[] => TOOLS.filter((tool) => !tool.isThere());

@@ -5,12 +5,12 @@ import { describeWith } from "../support/describe-with.ts";
 import { ModelReader, seqOf } from "../support/reader.ts";
 import { type Served, serve } from "../support/serve.ts";
 import { request, text } from "../support/server.ts";
-import { type Service, type ServiceKind, startService } from "../support/services.ts";
+import { type BusKind, type Service, startService } from "../support/services.ts";
 
 const TOKEN = "hush-hush-hush-hush";
 /** How many connections a process holds to each bus (docs/buses.md). */
-const CONNECTIONS: Readonly<Record<ServiceKind, number>> = { redis: 2, nats: 1, postgres: 2, rabbitmq: 1 };
-const BUSES = Object.keys(CONNECTIONS) as readonly ServiceKind[];
+const CONNECTIONS: Readonly<Record<BusKind, number>> = { redis: 2, nats: 1, postgres: 2, rabbitmq: 1 };
+const BUSES = Object.keys(CONNECTIONS) as readonly BusKind[];
 
 /** Connections of this machine to a port of it that are established. */
 function establishedTo(port: number): number {
@@ -32,7 +32,7 @@ interface Site {
   end(): Promise<void>;
 }
 
-async function startSite(kind: ServiceKind): Promise<Site> {
+async function startSite(kind: BusKind): Promise<Site> {
   const [store, bus] = await Promise.all([startService("postgres"), startService(kind)]);
   const way = await cuttable(store.url.replace("postgres:", "http:"));
   const env = {

@@ -13,6 +13,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -21,6 +22,8 @@ import { join } from "node:path";
 export interface Service {
   readonly url: string;
   readonly port: number;
+  /** Of what it keeps; thrown away at the end. */
+  readonly folder: string;
   /** Of the process that was started; it may have started more. */
   readonly pid: number;
   /** Ends it at once (SIGKILL), as a crash does. */
@@ -110,9 +113,28 @@ const KINDS: Readonly<Record<ServiceKind, Kind>> = {
       }),
     isReady: (port) => answers(port, "AMQP\0\0\x09\x01", "\x01"),
   },
+  // With examples/nginx/tidings.conf, before a server on its second port.
+  nginx: {
+    program: () => onPath("nginx"),
+    url: (port) => `https://localhost:${port}`,
+    prepare: (folder) => selfSigned(folder),
+    run(folder, port, program) {
+      writeFileSync(join(folder, "nginx.conf"), nginxConf(folder, port));
+      return launch(program, [
+        "-e",
+        join(folder, "error.log"),
+        "-p",
+        folder,
+        "-c",
+        join(folder, "nginx.conf"),
+      ]);
+    },
+    isReady: (port) => answers(port, "GET / HTTP/1.0\r\n\r\n", "HTTP/1.1 400"),
+  },
 };
 
-export type ServiceKind = "redis" | "nats" | "postgres" | "rabbitmq";
+export type BusKind = "redis" | "nats" | "postgres" | "rabbitmq";
+export type ServiceKind = BusKind | "nginx";
 
 /** Whether the program is installed here. */
 export function isInstalled(kind: ServiceKind): boolean {
@@ -170,6 +192,7 @@ export async function startService(kind: ServiceKind): Promise<Service> {
   return {
     url: url(port),
     port,
+    folder,
     get pid() {
       return child.pid!;
     },
@@ -205,6 +228,55 @@ function postgresOwner(): { uid: number; gid: number } | undefined {
   return { uid: id("-u"), gid: id("-g") };
 }
 
+/** `certificate.pem` and `key.pem`, for `localhost`. */
+function selfSigned(folder: string): void {
+  const args = [
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-days",
+    "2",
+  ];
+  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+  const files = ["-keyout", join(folder, "key.pem"), "-out", join(folder, "certificate.pem")];
+  execFileSync("openssl", [...args, ...subject, ...files], { stdio: "ignore" });
+}
+
+/** The configuration that users copy, with only its places changed, in what Debian's nginx.conf puts around it. */
+function nginxConf(folder: string, port: number): string {
+  const example = readFileSync(new URL("../../examples/nginx/tidings.conf", import.meta.url), "utf8");
+  const places: readonly [string, string][] = [
+    ["127.0.0.1:8765", `127.0.0.1:${secondPort(port)}`],
+    ["/var/cache/nginx/tidings", join(folder, "cache")],
+    ["listen 80;", `listen unix:${join(folder, "plain.sock")};`],
+    ["listen 443 ssl", `listen 127.0.0.1:${port} ssl`],
+    ["server_name live.example;", "server_name localhost;"],
+    ["server_name live.example;", "server_name localhost;"],
+    ["/etc/ssl/tidings/fullchain.pem", join(folder, "certificate.pem")],
+    ["/etc/ssl/tidings/privkey.pem", join(folder, "key.pem")],
+  ];
+  const config = places.reduce((text, [theirs, ours]) => {
+    if (!text.includes(theirs)) throw new Error(`examples/nginx/tidings.conf: there is no ${theirs}`);
+    return text.replace(theirs, ours);
+  }, example);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+  return `
+    daemon off;
+    ${process.getuid?.() === 0 ? "user root;" : ""}
+    worker_processes 1;
+    pid ${join(folder, "pid")};
+    events { worker_connections 8192; }
+    http {
+      access_log ${join(folder, "access.log")};
+      ${temporary.map((name) => `${name}_temp_path ${join(folder, name)};`).join("\n")}
+      ${config}
+    }`;
+}
+
 const outputs = new WeakMap<ChildProcess, string>();
 
 function launch(program: string, args: readonly string[], options: object = {}): ChildProcess {
@@ -225,7 +297,8 @@ function launch(program: string, args: readonly string[], options: object = {}):
   return child;
 }
 
-/** Of a server that needs two: how RabbitMQ talks to its command line, where NATS answers questions over HTTP. */
+/** Of a server that needs two: how RabbitMQ talks to its command line, where NATS answers questions over HTTP,
+ * where what nginx serves is to listen. */
 export function secondPort(port: number): number {
   return port + 20_000 > 65_535 ? port - 20_000 : port + 20_000;
 }

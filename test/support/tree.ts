@@ -9,10 +9,13 @@ export type Tree = ReadonlyMap<string, string>;
 /** Reads the repository as it stands, without what npm and builds put there. */
 export function readTree(): Tree {
   const root = fileURLToPath(new URL("../..", import.meta.url));
-  const paths = globSync(["**/*.{ts,tsx,js,mjs,json,md,html,css,yml,yaml,sh}", ".ci/*", ".npmrc"], {
-    cwd: root,
-    exclude: (path) => /(^|\/)(node_modules|dist|data|coverage|\.git)$/.test(path),
-  });
+  const paths = globSync(
+    ["**/*.{ts,tsx,js,mjs,json,md,html,css,yml,yaml,sh,conf,service}", ".ci/*", ".npmrc"],
+    {
+      cwd: root,
+      exclude: (path) => /(^|\/)(node_modules|dist|data|coverage|\.git)$/.test(path),
+    },
+  );
   return new Map(
     paths.sort().map((path) => [path.replaceAll("\\", "/"), readFileSync(`${root}/${path}`, "utf8")]),
   );
