@@ -1,19 +1,28 @@
 /** What readers fall back to where WebSockets are blocked. */
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, HTTPMethods } from "fastify";
 import type { NodeAdapterOptions } from "../adapters/node.ts";
 import { type PathKind, placeOf } from "../adapters/paths.ts";
 import { nodePolling } from "../adapters/polling.ts";
 import { type NodeHandler, nodeSse } from "../adapters/sse.ts";
 import type { Hub } from "../hub/hub.ts";
 
+const METHODS: HTTPMethods[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 /** Adds `/sse/channel/<id>/` and `/updates/channel/<id>/`. */
 export function fallbackRoutes(app: FastifyInstance, hub: Hub, addressing: NodeAdapterOptions): void {
   const serve = (kind: PathKind, handle: NodeHandler) => {
     // A wildcard, because the whole path has to be right, up to its last slash.
-    app.get(`/${kind}/channel/*`, (request, reply) => {
-      if (!placeOf(request.raw.url ?? "", "", kind)) return reply.callNotFound();
-      reply.hijack();
-      handle(request.raw, reply.raw);
+    app.route({
+      url: `/${kind}/channel/*`,
+      method: METHODS,
+      exposeHeadRoute: false,
+      // Before a body is read: the handler refuses what has one.
+      onRequest(request, reply, done) {
+        if (!placeOf(request.raw.url ?? "", "", kind)) return done();
+        reply.hijack();
+        handle(request.raw, reply.raw);
+      },
+      handler: (_request, reply) => reply.callNotFound(),
     });
   };
   serve("sse", nodeSse(hub, addressing));

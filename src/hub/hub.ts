@@ -205,6 +205,7 @@ export function createHub({
   let busStatus: BusStatus = "up";
   /** Pages that the bus would not subscribe to. */
   const refused = new Set<Channel>();
+  let joinFailureQuietUntil = 0;
   let lastRefusal = { text: "", at: 0 };
   let isClosing = false;
   /** What readers are told at the end, also those who were being let in. */
@@ -228,6 +229,14 @@ export function createHub({
     if (now < channel.quietUntil) return;
     channel.quietUntil = now + LOG_QUIET_MS;
     onError(error, { stage, channel: channel.id });
+  }
+
+  /** While no page can be read, newcomers come fast: one report a second is enough. */
+  function joinFailed({ id }: Channel, error: unknown): void {
+    const now = Date.now();
+    if (now < joinFailureQuietUntil) return;
+    joinFailureQuietUntil = now + LOG_QUIET_MS;
+    onError(error, { stage: "join", channel: id });
   }
 
   // --- channels ------------------------------------------------------------------------------------------
@@ -483,7 +492,8 @@ export function createHub({
       if (frames.isReset) counts.resets++;
       return { text: frames.text, cursor: frames.cursor, kind };
     } catch (error) {
-      logFailed(channel, error, "poll");
+      // What failed for one that is there has been told by who asked the log.
+      if (channel.head === "") joinFailed(channel, error);
       return refuse(503, UNREADABLE, 5);
     } finally {
       channel.entering--;
@@ -517,7 +527,7 @@ export function createHub({
     try {
       await channel.ready;
     } catch (error) {
-      onError(error, { stage: "join", channel: id });
+      joinFailed(channel, error);
       goodbye(member);
       return refuse(503, UNREADABLE, 5);
     }

@@ -86,6 +86,36 @@ describe.for<[name: string, start: (hub: Hub) => Promise<Started>]>([
   });
 });
 
+describe("Fetch", () => {
+  it("forgets a stream that whoever asked for it dropped", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const hub = createHub({ log: memoryLog(), bus: memoryBus() });
+    const response = await fetchSse(hub)(new Request("http://localhost/sse/channel/finals/"));
+    expect(response!.status).toBe(200);
+    await eventually(() => expect(hub.stats().lagging).toBe(0));
+    expect(hub.stats().readers).toBe(1);
+    for (let n = 0; n < 3; n++) vi.advanceTimersByTime(30_000);
+    expect(hub.stats().readers).toBe(0);
+    vi.useRealTimers();
+    await hub.close();
+  });
+
+  it("lets nobody in who has left while the history was read", async () => {
+    const log = memoryLog();
+    const read = Promise.withResolvers<void>();
+    const slow = { ...log, heads: (ids: readonly string[]) => read.promise.then(() => log.heads(ids)) };
+    const hub = createHub({ log: slow, bus: memoryBus() });
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const asked = fetchSse(hub)(new Request("http://localhost/sse/channel/finals/", { signal }));
+    leaving.abort();
+    read.resolve();
+    await asked;
+    expect(hub.stats().readers).toBe(0);
+    await hub.close();
+  });
+});
+
 describe("as middleware", () => {
   it("leaves requests for other paths to the next", async () => {
     const hub = createHub({ log: memoryLog(), bus: memoryBus() });

@@ -401,6 +401,38 @@ describe("while a page's first reader joins", () => {
   );
 });
 
+describe("readers that poll", () => {
+  it("at one cursor cost one question to the log, and what it knows moves the page's head", async () => {
+    const { log, counts } = watchedLog();
+    const hub = start({ log, bus: handBus() });
+    const { cursor } = await log.append("finals", shown("1"));
+    expect(await hub.poll({ channel: "finals" })).toMatchObject({ kind: "nothing", cursor });
+    const live = await joinHub(hub, cursor);
+    await log.append("finals", shown("2")); // and the bus says nothing
+    const ask = () => hub.poll({ channel: "finals", cursor: "elsewhere.1" });
+    const asked = counts.since;
+    const answers = await Promise.all(Array.from({ length: 100 }, ask));
+    expect(new Set(answers.map((answer) => "kind" in answer && answer.kind))).toEqual(new Set(["reset"]));
+    await expect.poll(live.ids).toEqual(["2"]);
+    // One for them; one for the head, and once more, for there was reason to ask while it was asked.
+    expect(counts.since - asked).toBeLessThanOrEqual(3);
+    expect(hub.stats()).toMatchObject({ polls: 101, readers: 1 });
+  });
+
+  it("while no page can be read are told to come back, with one report a second", async () => {
+    const { log, state } = watchedLog();
+    const hub = start({ log, bus: memoryBus() });
+    state.fails = true;
+    for (let n = 0; n < 50; n++) {
+      expect(await hub.poll({ channel: `page-${n}` })).toMatchObject({ status: 503, retryAfter: 5 });
+    }
+    expect(errors.length).toBeGreaterThan(0);
+    expect(errors.length).toBeLessThanOrEqual(3);
+    state.fails = false;
+    expect(await hub.poll({ channel: "page-1" })).toMatchObject({ kind: "nothing" });
+  });
+});
+
 describe("the door", () => {
   it("lets a page go some time after its last reader left, and not before", async () => {
     vi.useFakeTimers();
