@@ -129,7 +129,8 @@ export abstract class WebsocketPublisher {
       ? baseURL.replace(/^http/, "ws").replace(/\/$/, "")
       : `${(this.#options.secure ?? secure) ? "wss" : "ws"}://${baseURL}`;
     const path = `/${transport}/channel/${encodeURIComponent(this.channelId)}/`;
-    const url = base + path + (cursor ? `?cursor=${encodeURIComponent(cursor)}` : "");
+    // Also when it is empty: so a server tells us from a client of Wagtail Live, which knows no cursors.
+    const url = `${base}${path}?cursor=${encodeURIComponent(cursor ?? "")}`;
     return transport === "ws" ? url : url.replace(/^ws/, "http");
   }
 

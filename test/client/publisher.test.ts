@@ -75,9 +75,9 @@ describe("the address", () => {
     expect(await page.evaluate("[live.state, live.cursor, live.channelId]")).toEqual(["live", "e.1", "page"]);
   });
 
-  test("has no cursor when the page has none, until a frame brings one", async () => {
+  test("has an empty cursor when the page has none, until a frame brings one", async () => {
     const peer = await open({ cursor: null });
-    expect(peer.url).toBe("/ws/channel/page/");
+    expect(peer.url).toBe("/ws/channel/page/?cursor=");
     expect(await page.evaluate("live.cursor")).toBe(null);
     peer.send({ cursor: "e.7" });
     await atCursor(page, "e.7");
@@ -564,7 +564,7 @@ describe("the guide's classes", () => {
       });
     await page.goto(`http://${site.host}/`);
     const peer = await site.peer();
-    expect(peer.url).toBe("/ws/channel/page/");
+    expect(peer.url).toBe("/ws/channel/page/?cursor=");
     peer.send({ renders: { b: { show: true, content: post("b", "b") } } });
     await page.waitForSelector('[data-post-id="b"]');
     expect(await shown(page)).toEqual(["b", "a"]);
