@@ -226,4 +226,17 @@ describeWith("nginx", () => {
     expect(busy).toBeLessThanOrEqual(2 * 6 + 1);
     expect(longest, "the longest that an answer took, in ms").toBeLessThan(5_000);
   });
+
+  it("while the server is away, readers that poll get the last answers", async () => {
+    const cursor = await makePage("away");
+    const path = `/updates/channel/away/?cursor=${cursor}`;
+    const { body } = await ask(path);
+    await server.close();
+    const end = Date.now() + 3_000; // longer than it may be kept
+    while (Date.now() < end) {
+      expect(await ask(path)).toMatchObject({ status: 200, body });
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+    expect((await ask("/updates/channel/unknown/")).status).toBe(502);
+  });
 });
