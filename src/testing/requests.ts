@@ -13,7 +13,7 @@ export const knock: Door["knock"] = async ({ url, defer }, path, headers = {}) =
   return { status, leave: () => socket.destroy() };
 };
 
-/** What every way in over plain HTTP must do. `lasting` is the path and query of a request that is not answered soon. */
+/** What every way in over plain HTTP must do. `allow` is what it says to other methods. */
 export function requestTests(test: SiteTest, way: "sse" | "updates", allow: string): void {
   const finals = `/${way}/channel/finals/`;
   /** A request that holds a reader's place. */
