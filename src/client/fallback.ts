@@ -18,6 +18,9 @@ const FAILURES = 2;
 const CLIMB_MS = 30_000;
 const MAX_CLIMB_MS = 300_000;
 
+/** How long a page out of sight keeps a connection that takes the place of others. */
+const HIDDEN_MS = 10_000;
+
 /** One connection. Whom it tells changes when one that was tried beside another takes its place. */
 interface Attempt {
   readonly rung: number;
@@ -55,10 +58,13 @@ export class FallbackPublisher extends WebsocketPublisher {
 
   constructor(baseURL: string, options: FallbackOptions = {}) {
     super(baseURL, options);
-    this.#ladder = (options.transports ?? (Object.keys(TRANSPORTS) as TransportName[])).map((name) => {
-      if (!TRANSPORTS[name]) throw new Error(`[tidings] [client] there is no transport "${name}"`);
-      return TRANSPORTS[name];
-    });
+    const { transports = Object.keys(TRANSPORTS) as TransportName[] } = options;
+    if (!transports.length || !transports.every((name) => Object.hasOwn(TRANSPORTS, name))) {
+      throw new Error(
+        `[tidings] [client] transports must be some of ${Object.keys(TRANSPORTS)}, not [${transports}]`,
+      );
+    }
+    this.#ladder = transports.map((name) => TRANSPORTS[name]);
   }
 
   override initializeWebsocketConnection(connection: ConnectionEvents): void {
@@ -90,6 +96,11 @@ export class FallbackPublisher extends WebsocketPublisher {
         attempt.close();
       },
     };
+  }
+
+  /** Six streams of a browser to one host over HTTP/1.1, in tabs that nobody sees, would shut out the seventh tab. */
+  protected override get hiddenAfter(): number {
+    return this.#rung ? HIDDEN_MS : super.hiddenAfter;
   }
 
   override initializeOnMessageEvent(): void {}
@@ -164,20 +175,22 @@ export class FallbackPublisher extends WebsocketPublisher {
     this.#climbMs = Math.min(2 * this.#climbMs, MAX_CLIMB_MS);
   }
 
-  /** Tries a better transport beside the one in use, which goes on until that is open. */
+  /** Tries a better transport beside the one in use, which goes on until that has brought something. */
   #climb(rung: number): void {
     if (rung === this.#rung) {
       this.#climbLater();
       return;
     }
+    const { cursor } = this;
     const trial = this.#attempt(rung, {
-      ...UNHEARD,
-      opened: () => {
+      opened() {},
+      receive: (text) => {
         this.#trial = undefined;
         this.#ready = trial;
         this.#rung = rung;
         this.#credit = 0;
-        this.reconnect();
+        this.reconnect(cursor);
+        trial.events.receive(text);
       },
       lost: () => {
         trial.close();

@@ -31,7 +31,7 @@ export class LivePage {
   readonly #url: () => string;
   readonly #events: PageEvents;
   #resync: Resync | undefined;
-  /** The last cursor that the connection held has brought. */
+  /** Where the connection held was opened from, or the last cursor that it has brought. */
   #told: CursorParts | undefined;
 
   /** @param url Gives the URL of the page's own HTML, for a resync. */
@@ -73,6 +73,11 @@ export class LivePage {
       return this.#change(() => this.#posts.apply(frame.renders, frame.removals), cursor && frame.cursor);
     }
     return true;
+  }
+
+  /** A connection was opened, from this cursor. */
+  join(cursor: Cursor | null): void {
+    this.#told = parseCursor(cursor) ?? undefined;
   }
 
   /** The connection was left: its frames, and a resync that needs those to come, are void. */

@@ -167,9 +167,14 @@ export abstract class WebsocketPublisher {
     this.#setState("offline");
   }
 
-  /** Leaves the connection for a new one, at once. */
-  protected reconnect(): void {
-    this.#open(true);
+  /** How long a page out of sight keeps its connection, in milliseconds, when it was not told. */
+  protected get hiddenAfter(): number {
+    return 300_000;
+  }
+
+  /** Leaves the connection for one that was opened from `cursor`, at once. */
+  protected reconnect(cursor: Cursor | null): void {
+    if (this.#listeners) this.#open(cursor);
   }
 
   #listen(): void {
@@ -191,7 +196,7 @@ export abstract class WebsocketPublisher {
     };
     const hidden = () => {
       clearTimeout(this.#hiddenTimer);
-      this.#hiddenTimer = setTimeout(pause, this.#options.hiddenAfter ?? 300_000);
+      this.#hiddenTimer = setTimeout(pause, this.#options.hiddenAfter ?? this.hiddenAfter);
     };
     const network = () => {
       if (this.#paused) return;
@@ -207,9 +212,11 @@ export abstract class WebsocketPublisher {
     if (document.hidden) hidden();
   }
 
-  #open(isMove = false): void {
+  /** @param moved Where another connection, that takes over, was opened from. */
+  #open(moved?: Cursor | null): void {
     this.#leave();
-    if (!isMove) this.#setState("connecting");
+    if (moved === undefined) this.#setState("connecting");
+    this.#page.join(moved ?? this.cursor);
     let openedAt = Number.POSITIVE_INFINITY;
     const isHeld = () => this.#connection === connection;
     const heard = () => {

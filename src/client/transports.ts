@@ -34,19 +34,19 @@ export const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
     const abort = new AbortController();
     const { signal } = abort;
     let timer: ReturnType<typeof setTimeout>;
+    // The first answer comes at once, and shows that answers come.
+    let wait = 0;
     const poll = async () => {
       const asked = Date.now();
       try {
-        const response = await fetch(url("updates", cursor) + (cursor ? `&wait=${WAIT_S}` : ""), {
-          signal,
-          cache: "no-cache",
-        });
+        const response = await fetch(`${url("updates", cursor)}&wait=${wait}`, { signal, cache: "no-cache" });
         const text = await response.text();
         const frame = JSON.parse(text);
         if (!response.ok || signal.aborted) return lost();
         receive(text);
         if (frame.retry) return lost();
-        const pause = frame.cursor === cursor ? NOTHING_MS : AGAIN_MS;
+        const pause = !wait ? 0 : frame.cursor === cursor ? NOTHING_MS : AGAIN_MS;
+        wait = WAIT_S;
         // Not the page's cursor: while it answers a reset, that stays where it was.
         cursor = frame.cursor;
         if (signal.aborted) return;

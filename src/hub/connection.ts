@@ -5,7 +5,7 @@ import type { Cursor } from "../protocol.ts";
 
 /** One reader's socket (or stream), as an adapter supplies it. `F` is whatever the transport's `encode` makes. */
 export interface Connection<F = unknown> {
-  /** Writes a frame; never throws, never blocks. */
+  /** Writes a frame; never throws, never blocks. Not called after `close`. */
   send(frame: F): void;
   /** Ends the connection: a close code and reason of PROTOCOL.md. */
   close(code: number, reason: string): void;

@@ -24,7 +24,7 @@ import type {
 } from "./connection.ts";
 import { type Frames, frameFor, keepAnswers, newFrames, toFrames } from "./frames.ts";
 import { isAllowedOrigin, type Origins } from "./origins.ts";
-import { pollRounds, type Rounds } from "./rounds.ts";
+import { atMost, pollRounds, type Rounds } from "./rounds.ts";
 
 /** A reader whose socket holds more than this is left to catch up when it has drained. */
 const MAX_BUFFERED_BYTES = 256 * 1024;
@@ -55,6 +55,10 @@ const MESSAGES_WINDOW_MS = 30_000;
 const MAX_MESSAGE_BYTES = 4096;
 /** How many readers should come back each second after a restart. */
 const RETURNS_PER_SECOND = 500;
+/** Channels without readers that are kept subscribed, at most. */
+const MAX_IDLE_CHANNELS = 1_000;
+/** Questions of polling readers that the log answers at a time. */
+const MAX_POLLS_ASKED = 16;
 /** A channel without readers is kept subscribed for this long, for the one who reloads. */
 const CHANNEL_KEPT_MS = 10_000;
 
@@ -147,6 +151,8 @@ interface Member {
   messages: number;
   windowEnds: number;
   gone: boolean;
+  /** Told to come back later: it is sent nothing any more. */
+  isAway: boolean;
 }
 
 interface Channel {
@@ -191,6 +197,7 @@ export function createHub({
   const channels = new Map<string, Channel>();
   const addresses = new Map<string, number>();
   const answers = keepAnswers(MAX_ANSWERS_BYTES);
+  const polls = atMost(MAX_POLLS_ASKED);
   const counts = {
     admitted: 0,
     refused: 0,
@@ -263,8 +270,19 @@ export function createHub({
     };
     channels.set(id, channel);
     channel.ready = join(channel);
-    channel.ready.catch(() => leave(channel));
+    // For a moment, so that the log that failed is not asked again by each newcomer.
+    channel.ready.catch(() => void setTimeout(() => leave(channel), LOG_QUIET_MS).unref());
+    if (channels.size > counts.readers + MAX_IDLE_CHANNELS) leaveAnIdleOne();
     return channel;
+  }
+
+  /** Whoever asks for pages that nobody reads cannot make this process listen to them all. */
+  function leaveAnIdleOne(): void {
+    for (const channel of channels.values()) {
+      if (!isIdle(channel)) continue;
+      void leave(channel);
+      return;
+    }
   }
 
   /**
@@ -414,7 +432,7 @@ export function createHub({
   /** Tells a reader that lags what it missed, unless its socket is still full. */
   function catchUp(member: Member): void {
     const { channel, connection, cursor } = member;
-    if (member.busy || member.gone || cursor === null || connection === null) return;
+    if (member.busy || member.gone || member.isAway || cursor === null || connection === null) return;
     if (cursor === channel.head) {
       member.cursor = null;
       channel.lagging.delete(member);
@@ -429,9 +447,9 @@ export function createHub({
         const moved = frames.cursor !== cursor;
         member.cursor = frames.cursor;
         // A connection may say that it has drained while it is being written to: until then it stays busy.
-        if (!member.gone && (moved || frames.isReset)) write(member, frames);
+        if (!member.gone && !member.isAway && (moved || frames.isReset)) write(member, frames);
         member.busy = false;
-        if (member.gone) return;
+        if (member.gone || member.isAway) return;
         // Behind this process's head: go on. Ahead of it, or of another epoch: the channel has to follow first.
         if (frames.cursor === channel.head || (moved && isBehind(frames.cursor, channel.at))) catchUp(member);
         else refresh(channel);
@@ -486,7 +504,7 @@ export function createHub({
       if (cursor === channel.head) {
         return { text: encodeHeartbeat(cursor), cursor, kind: "nothing" };
       }
-      const frames = await channel.rounds.ask(cursor, () => missed(channel, cursor));
+      const frames = await channel.rounds.ask(cursor, () => polls(() => missed(channel, cursor)));
       if (frames.cursor !== channel.head && !isBehind(frames.cursor, channel.at)) refresh(channel);
       const kind = frames.isReset ? "reset" : frames.cursor === cursor ? "nothing" : "update";
       if (frames.isReset) counts.resets++;
@@ -521,6 +539,7 @@ export function createHub({
       isGreeted: !transport.greets,
       busy: false,
       gone: false,
+      isAway: false,
       messages: 0,
       windowEnds: 0,
     };
@@ -574,7 +593,7 @@ export function createHub({
     else channel.entering--;
     channel.current.delete(member);
     channel.lagging.delete(member);
-    if (channel.current.size + channel.lagging.size + channel.entering === 0) channel.idleSince = Date.now();
+    if (isIdle(channel)) channel.idleSince = Date.now();
     if (address !== undefined) {
       const connections = addresses.get(address)! - 1;
       if (connections === 0) addresses.delete(address);
@@ -593,8 +612,7 @@ export function createHub({
     const now = Date.now();
     for (const channel of channels.values()) {
       if (channel.head !== "" && now - channel.lastFrame >= HEARTBEAT_MS) beat(channel);
-      const readers = channel.current.size + channel.lagging.size + channel.entering;
-      if (readers === 0 && now - channel.idleSince > CHANNEL_KEPT_MS) void leave(channel);
+      if (isIdle(channel) && now - channel.idleSince > CHANNEL_KEPT_MS) void leave(channel);
     }
   }, BEATS_LOOKED_AT_MS).unref();
 
@@ -648,6 +666,9 @@ export function createHub({
 
   function sendAway(member: Member, frames: Frames): void {
     write(member, frames);
+    member.isAway = true;
+    member.channel.current.delete(member);
+    member.channel.lagging.delete(member);
     member.connection!.close(1012, "restarting");
   }
 
@@ -685,6 +706,10 @@ export function createHub({
 }
 
 // ----------------------------------------------------------------------------------------------------------
+
+function isIdle({ current, lagging, entering }: Channel): boolean {
+  return current.size + lagging.size + entering === 0;
+}
 
 function heartbeatOf({ head }: Channel): Frames {
   return newFrames(encodeHeartbeat(head), head);

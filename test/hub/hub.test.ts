@@ -294,12 +294,15 @@ describe("readers that are behind", () => {
 
 describe("when the log is away", () => {
   it("newcomers to a page not read yet are told to come back", async () => {
-    const { log, state } = watchedLog();
+    const { log, state, counts } = watchedLog();
     const hub = start({ log, bus: memoryBus() });
     state.fails = true;
     expect(await hub.admit({ channel: "finals", transport })).toMatchObject({ status: 503, retryAfter: 5 });
+    const asked = counts.heads;
+    for (let n = 0; n < 20; n++) expect(await hub.poll({ channel: "finals" })).toMatchObject({ status: 503 });
+    expect(counts.heads).toBe(asked); // not by each of them
     state.fails = false;
-    await joinHub(hub);
+    await vi.waitFor(() => joinHub(hub), { timeout: 3_000, interval: 100 });
     expect(hub.stats()).toMatchObject({ readers: 1, channels: 1 });
   });
 
@@ -429,11 +432,23 @@ describe("readers that poll", () => {
     expect(errors.length).toBeGreaterThan(0);
     expect(errors.length).toBeLessThanOrEqual(3);
     state.fails = false;
-    expect(await hub.poll({ channel: "page-1" })).toMatchObject({ kind: "nothing" });
+    await expect
+      .poll(() => hub.poll({ channel: "page-1" }), { timeout: 3_000 })
+      .toMatchObject({ kind: "nothing" });
   });
 });
 
 describe("the door", () => {
+  it("keeps no more than a thousand pages that nobody reads, whoever asks for them", async () => {
+    const hub = start({ log: memoryLog(), bus: memoryBus() });
+    await joinHub(hub, undefined, "read");
+    for (let n = 0; n < 3_000; n++) await hub.poll({ channel: `page-${n}` });
+    expect(hub.stats().channels).toBeLessThanOrEqual(1_002);
+    const { frames } = await joinHub(hub, undefined, "page-0");
+    expect(frames).toEqual([]);
+    expect(hub.stats()).toMatchObject({ readers: 2 });
+  });
+
   it("lets a page go some time after its last reader left, and not before", async () => {
     vi.useFakeTimers();
     const subscribed = { now: 0 };

@@ -36,8 +36,7 @@ export async function middlebox(target: string): Promise<Middlebox> {
   function pass(kind: Kind | undefined, socket: Socket): void {
     if (!kind) return;
     passing[kind].add(socket);
-    socket.setTimeout(box.idleMs, () => socket.destroy());
-    socket.once("close", () => passing[kind].delete(socket));
+    socket.setTimeout(box.idleMs);
   }
 
   const server = createServer((request, response) => {
@@ -63,7 +62,11 @@ export async function middlebox(target: string): Promise<Middlebox> {
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.on("error", () => {});
-    socket.once("close", () => sockets.delete(socket));
+    socket.on("timeout", () => socket.destroy());
+    socket.once("close", () => {
+      sockets.delete(socket);
+      passing.ws.delete(socket);
+    });
   });
   server.on("upgrade", (request: IncomingMessage, near: Socket, head: Buffer) => {
     asked.ws++;
