@@ -32,6 +32,8 @@ const config: UserConfig = defineConfig({
     tidings: script({ tidings: here("src/client/global.ts") }, "iife"),
     /** `<live-page>`, whole, as a classic script: `assets/live-page.js`. */
     livePage: script({ "live-page": here("src/client/live-page.ts") }, "iife"),
+    /** The client for hosted services, whole, as a classic script: `assets/hosted.js`. */
+    hosted: script({ hosted: here("src/client/hosted-global.ts") }, "iife"),
     /** The script and the style of our own reader pages: `assets/reader.js`, `assets/reader.css`. */
     reader: script(
       { reader: here("src/app/reader/reader.ts"), style: here("src/app/reader/reader.css") },
@@ -43,6 +45,7 @@ const config: UserConfig = defineConfig({
     async buildApp(builder) {
       await builder.build(builder.environments.tidings!);
       await builder.build(builder.environments.livePage!);
+      await builder.build(builder.environments.hosted!);
       await builder.build(builder.environments.reader!);
     },
   },

@@ -12,6 +12,8 @@ const ASSETS = [
   { environment: "tidings", file: "tidings.js", budget: 5000 },
   // The client, and the element.
   { environment: "livePage", file: "live-page.js", budget: 6500 },
+  // The client without its fallbacks, and the protocols of two services.
+  { environment: "hosted", file: "hosted.js", budget: 5500 },
 ] as const;
 
 test.for(ASSETS)(
