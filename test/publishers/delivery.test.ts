@@ -134,6 +134,32 @@ describe("delivery", () => {
     expect(errors).toEqual([[expect.stringMatching(/not ended/), { stage: "publish", channel: "finals" }]]);
   });
 
+  it("goes on without a change that the log does not answer, and says whose fault it is", async () => {
+    const { delivery, cursors, errors } = noting(() => {}, { patienceMs: 20 });
+    const [hanging, late] = [1, 2].map(() => Promise.withResolvers<Announcement>());
+    for (const { promise } of [hanging!, late!]) delivery.follow("finals", promise);
+    for (const cursor of ["e.3", "e.5"]) delivery.follow("finals", made(entry(cursor)));
+    await expect.poll(cursors).toEqual(["e.3", "e.5"]);
+    const report = [
+      expect.stringMatching(/the log has not answered/),
+      { stage: "publish", channel: "finals" },
+    ];
+    expect(errors).toEqual([report, report]);
+    // It would undo what came after it; what nothing came after is told, however late.
+    hanging!.resolve(entry("e.2"));
+    late!.resolve(entry("e.6"));
+    await delivery.close();
+    expect([cursors(), errors.length]).toEqual([["e.3", "e.5", "e.6"], 2]);
+  });
+
+  it("does not blame the publisher for what waits for the log", async () => {
+    const { delivery, errors } = noting();
+    delivery.follow("finals", new Promise(() => {}));
+    for (let n = 0; n <= 1_000; n++) delivery.follow("finals", made(entry(`e.${n}`)));
+    await idle();
+    expect(errors).toEqual([[expect.stringMatching(/the log's answer/), expect.anything()]]);
+  });
+
   it.for([
     ["1,000 updates", 1_100, "x", 1_000],
     ["10 MB", 15, "x".repeat(1_000_000), 10],
@@ -166,6 +192,19 @@ describe("delivery", () => {
     await delivery.close();
     expect(cursors()).toHaveLength(20);
     expect(closed).toHaveBeenCalledOnce();
+  });
+
+  it("close() called again ends no sooner than the first", async () => {
+    const shut = Promise.withResolvers<void>();
+    const closed = vi.fn(() => shut.promise);
+    const delivery = createDelivery({ publisher: { publish() {}, close: closed } });
+    const ended = vi.fn();
+    const closes = [delivery.close(), delivery.close()];
+    for (const close of closes) void close.then(ended);
+    await idle();
+    expect([closed.mock.calls.length, ended.mock.calls.length]).toEqual([1, 0]);
+    shut.resolve();
+    await Promise.all(closes);
   });
 
   it("close() waits no longer than it is told, and reports what is left", async () => {
