@@ -20,6 +20,7 @@ import {
 
 export type { FetchAdapterOptions, FetchHandler, NodeHandler };
 
+const METHODS = ["GET", "HEAD"];
 const MAX_WAIT_S = 30;
 const WAITING_LOOKED_AT_MS = 1_000;
 
@@ -79,8 +80,8 @@ function answering(hub: Hub): (asked: Asked, gone: (left: () => void) => void) =
   const waiting = waitingRoom();
 
   return async (asked, gone) => {
-    if (!asked.isGet) return notAllowed("GET, HEAD");
     const cors = { ...corsOf(asked, hub.origins), "X-Content-Type-Options": "nosniff" };
+    if (!METHODS.includes(asked.method)) return notAllowed(METHODS, cors);
     const json = { ...cors, "Content-Type": "application/json; charset=utf-8" };
     const waitMs = Math.min(Number(asked.query.get("wait")) || 0, MAX_WAIT_S) * 1_000;
     if (waitMs > 0 && asked.cursor) {

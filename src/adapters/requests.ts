@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Question, Refusal } from "../hub/connection.ts";
 import { allowedOrigin, type Origins } from "../hub/origins.ts";
 import type { NodeAdapterOptions } from "./node.ts";
-import { type PathKind, placeOf } from "./paths.ts";
+import { type PathKind, type Place, placeOf } from "./paths.ts";
 
 /** As `http.createServer`, Express and Connect take it. A request for another path goes to `next`, or gets 404. */
 export type NodeHandler = (request: IncomingMessage, response: ServerResponse, next?: () => void) => void;
@@ -22,10 +22,9 @@ export interface FetchAdapterOptions {
 }
 
 /** A request for one of our paths. */
-export interface Asked extends Question {
+export interface Asked extends Omit<Question, keyof Place>, Place {
   readonly address: string | undefined;
-  readonly isGet: boolean;
-  readonly query: URLSearchParams;
+  readonly method: string;
   header(name: string): string | undefined;
 }
 
@@ -40,13 +39,11 @@ export function askedOfNode(
   kind: PathKind,
   { addressOf, hostOf, base }: NodeAdapterOptions,
 ): Asked | null {
-  const url = request.url ?? "";
-  const place = placeOf(url, base, kind);
+  const place = placeOf(request.url ?? "", base, kind);
   return (
     place && {
       ...place,
-      isGet: request.method === "GET" || request.method === "HEAD",
-      query: queryOf(url),
+      method: request.method ?? "",
       header: (name) => request.headers[name] as string | undefined,
       origin: request.headers.origin,
       host: hostOf ? hostOf(request) : request.headers.host,
@@ -67,19 +64,13 @@ export function askedOfFetch(
   return (
     place && {
       ...place,
-      isGet: request.method === "GET" || request.method === "HEAD",
-      query: queryOf(search),
+      method: request.method,
       header,
       origin: header("origin"),
       host: hostOf ? hostOf(request) : (header("host") ?? host),
       address,
     }
   );
-}
-
-function queryOf(url: string): URLSearchParams {
-  const start = url.indexOf("?");
-  return new URLSearchParams(start < 0 ? "" : url.slice(start));
 }
 
 /** Lets scripts of the origins that may read here read the answer. */
@@ -105,12 +96,10 @@ export function refused({ status, reason, retryAfter }: Refusal, cors: Record<st
   };
 }
 
-export function notAllowed(allow: string): Answer {
-  return {
-    status: 405,
-    headers: { Allow: allow, "Content-Type": "text/plain; charset=utf-8" },
-    body: "readers only GET",
-  };
+/** The answer to another method than those. */
+export function notAllowed(methods: readonly string[], cors: Record<string, string>): Answer {
+  const refusal = refused({ status: 405, reason: "readers only GET" }, cors);
+  return { ...refusal, headers: { ...refusal.headers, Allow: methods.join(", ") } };
 }
 
 export function send(response: ServerResponse, { status, headers, body }: Answer): void {

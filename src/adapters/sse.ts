@@ -2,6 +2,7 @@ import type { Admitted, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { NodeAdapterOptions } from "./node.ts";
 import {
+  type Answer,
   type Asked,
   askedOfFetch,
   askedOfNode,
@@ -18,6 +19,7 @@ import {
 
 export type { FetchAdapterOptions, FetchHandler, NodeHandler };
 
+const METHODS = ["GET"];
 /** A reader that has taken no byte for two of these, while there are some for it, is gone. */
 const LOOKED_AT_MS = 30_000;
 /** What a runtime may hold of a stream before the hub takes its reader for slow. */
@@ -42,10 +44,9 @@ export function nodeSse(hub: Hub, options: NodeAdapterOptions = {}): NodeHandler
   return (request, response, next) => {
     const asked = askedOfNode(request, "sse", options);
     if (!asked) return pass(response, next);
-    if (request.method !== "GET") return send(response, NOT_GET);
     enter(hub, asked)
       .then((admitted) => {
-        if ("status" in admitted) return send(response, refused(admitted, corsOf(asked, hub.origins)));
+        if ("status" in admitted) return send(response, admitted);
         if (response.destroyed) return admitted.cancel();
         const { socket } = request;
         response.writeHead(200, headersOf(asked, hub));
@@ -89,9 +90,8 @@ export function fetchSse(hub: Hub, options: FetchAdapterOptions = {}): FetchHand
   return async (request, { address } = {}) => {
     const asked = askedOfFetch(request, "sse", options, address);
     if (!asked) return null;
-    if (request.method !== "GET") return toResponse(NOT_GET);
     const admitted = await enter(hub, asked);
-    if ("status" in admitted) return toResponse(refused(admitted, corsOf(asked, hub.origins)));
+    if ("status" in admitted) return toResponse(admitted);
     if (request.signal.aborted) {
       admitted.cancel();
       return new Response(null, { status: 499 });
@@ -102,17 +102,18 @@ export function fetchSse(hub: Hub, options: FetchAdapterOptions = {}): FetchHand
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-const NOT_GET = notAllowed("GET");
-
 const transport: Transport<Bytes> = {
   greets: true,
   encode: (text, cursor) => Buffer.from(`${cursor && `id: ${cursor}\n`}data: ${text}\n\n`),
 };
 
-/** What an `EventSource` sends when it comes back counts, not what its URL said at first. */
-function enter(hub: Hub, asked: Asked) {
-  const { header, cursor } = asked;
-  return hub.admit({ ...asked, cursor: header("last-event-id") || cursor, transport });
+async function enter(hub: Hub, asked: Asked): Promise<Admitted<Bytes> | Answer> {
+  const cors = corsOf(asked, hub.origins);
+  if (!METHODS.includes(asked.method)) return notAllowed(METHODS, cors);
+  // What an `EventSource` sends when it comes back counts, not what its URL said at first.
+  const cursor = asked.header("last-event-id") || asked.cursor;
+  const admitted = await hub.admit({ ...asked, cursor, transport });
+  return "status" in admitted ? refused(admitted, cors) : admitted;
 }
 
 function headersOf(asked: Asked, hub: Hub): Record<string, string> {

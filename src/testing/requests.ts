@@ -26,9 +26,11 @@ export function requestTests(test: SiteTest, way: "sse" | "updates", allow: stri
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
       const { status, headers } = await answerOf(url + finals, {
         method,
-        headers: { "content-length": "0" },
+        headers: { "content-length": "0", origin: url },
       });
       assert.deepEqual([status, headers.allow], [405, allow], method);
+      assert.equal(headers["access-control-allow-origin"], url);
+      assert.equal(headers.vary, "Origin");
     }
     assert.equal(hub.stats().admitted, 0);
   });
