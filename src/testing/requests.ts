@@ -110,9 +110,11 @@ export function requestTests(test: SiteTest, way: "sse" | "updates", allow: stri
       const { status, headers } = await answerOf(path);
       assert.deepEqual([status, headers["retry-after"]], [503, "5"]);
       failing.heads = heads;
-      const socket = connectTo(path);
-      site.defer(() => socket.destroy());
-      await eventually(() => assert.equal(site.hub.stats().readers, 1));
+      await eventually(() => {
+        const socket = connectTo(path);
+        site.defer(() => socket.destroy());
+        assert.ok(site.hub.stats().readers > 0);
+      });
     },
     { log: failing, onError() {} },
   );
