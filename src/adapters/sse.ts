@@ -1,6 +1,7 @@
 import type { Admitted, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { NodeAdapterOptions } from "./node.ts";
+import { LOOKED_AT_MS, patienceFor } from "./patience.ts";
 import {
   type Answer,
   type Asked,
@@ -20,8 +21,8 @@ import {
 export type { FetchAdapterOptions, FetchHandler, NodeHandler };
 
 const METHODS = ["GET"];
-/** A reader that has taken no byte for two of these, while there are some for it, is gone. */
-const LOOKED_AT_MS = 30_000;
+/** Linux wakes a writer when a third of its buffer is free, which has 4 MB at most: until then nothing moves here. */
+const MAX_UNSEEN_BYTES = 1_400_000;
 /** What a runtime may hold of a stream before the hub takes its reader for slow. */
 const HELD_BYTES = 64 * 1024;
 /** When a reader without a rule of its own comes back, at least and at most, in milliseconds. */
@@ -147,17 +148,17 @@ interface Watch {
   add(stream: Watched): () => void;
 }
 
-/** Cuts off readers that are gone without a word; who only reads slowly takes bytes, and stays. */
+/** Cuts off readers that are gone without a word; who only reads slowly is seen to take bytes, and stays. */
 function watched(): Watch {
   const all = new Map<Watched, { taken: number; stalled: number }>();
   let timer: NodeJS.Timeout | undefined;
 
   function look(): void {
     for (const [stream, seen] of all) {
-      const taken = stream.taken();
-      seen.stalled = stream.held() > 0 && taken <= seen.taken ? seen.stalled + 1 : 0;
+      const [held, taken] = [stream.held(), stream.taken()];
+      seen.stalled = held > 0 && taken <= seen.taken ? seen.stalled + 1 : 0;
       seen.taken = taken;
-      if (seen.stalled >= 2) stream.cut();
+      if (seen.stalled >= patienceFor(held + Math.min(taken, MAX_UNSEEN_BYTES))) stream.cut();
     }
   }
 

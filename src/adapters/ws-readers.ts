@@ -1,9 +1,7 @@
 import type { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
 import type { Admitted, Connection, Transport } from "../hub/connection.ts";
-
-/** A reader that for two of these neither answers a ping nor takes a byte is gone. */
-const PING_MS = 30_000;
+import { LOOKED_AT_MS, patienceFor } from "./patience.ts";
 
 /** Texts as `ws` sends them: one Buffer for all readers. */
 export const wsTransport: Transport<Buffer> = { encode: (text) => Buffer.from(text) };
@@ -32,11 +30,11 @@ export function wsReaders(): WsReaders {
 
   return {
     open(answer, ws, socket) {
-      const held: Held = { ws, socket, answered: true, missed: 0, taken: 0 };
+      const held: Held = { ws, socket, answered: true, missed: 0, pingedAt: 0, arrived: 0 };
       all.add(held);
       ping ??= setInterval(() => {
         for (const each of all) lookAt(each);
-      }, PING_MS).unref();
+      }, LOOKED_AT_MS).unref();
       const reader = answer.open(connectionOf(ws, socket));
       ws.on("message", (data: Buffer) => reader.message(data.length));
       ws.on("pong", () => {
@@ -64,27 +62,29 @@ export function wsReaders(): WsReaders {
 interface Held {
   readonly ws: WsSocket;
   readonly socket: Duplex & { readonly bytesWritten?: number };
+  /** The last ping. */
   answered: boolean;
+  /** Looks since then without an answer. */
   missed: number;
-  /** Bytes that the system has taken for it, so far. */
-  taken: number;
+  /** Bytes written before the last ping. */
+  pingedAt: number;
+  /** Bytes that have arrived, as the ping behind them was answered. */
+  arrived: number;
 }
 
-/** Cuts off who is gone; who only reads slowly takes bytes, and stays. */
+/** Pings, one at a time, and cuts off who is gone: who only reads slowly answers when it has read what is before. */
 function lookAt(held: Held): void {
   const { ws, socket } = held;
-  const written = () => socket.bytesWritten ?? 0;
-  const taken = written() - socket.writableLength;
-  held.missed = held.answered || taken > held.taken ? 0 : held.missed + 1;
-  held.taken = taken;
-  held.answered = false;
-  if (held.missed >= 2) {
-    ws.terminate();
+  if (!held.answered) {
+    held.missed++;
+    if (held.missed >= patienceFor(held.pingedAt - held.arrived)) ws.terminate();
     return;
   }
+  held.answered = false;
+  held.missed = 0;
+  held.arrived = held.pingedAt;
+  held.pingedAt = socket.bytesWritten ?? 0;
   ws.ping();
-  // A ping is a byte taken, but no sign of life.
-  if (socket.writableLength === 0) held.taken = written();
 }
 
 const TEXT = { binary: false } as const;

@@ -6,7 +6,10 @@ import { attachWebSocket } from "../../src/adapters/node.ts";
 import { memoryBus } from "../../src/buses/memory.ts";
 import { createHub, type Hub } from "../../src/hub/hub.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
+import { createPublisher } from "../../src/publishers/publisher.ts";
 import { adapterSuite } from "../../src/testing/adapter-suite.ts";
+import { eventually } from "../../src/testing/runner.ts";
+import { slowNetwork } from "../support/slow-network.ts";
 
 async function start(hub: Hub) {
   const server = createServer((_request, response) => response.writeHead(404).end());
@@ -74,11 +77,22 @@ describe("node adapter", () => {
 
   describe("a reader that is silent", () => {
     async function open() {
-      const hub = createHub({ log: memoryLog(), bus: memoryBus() });
+      const [log, bus] = [memoryLog(), memoryBus()];
+      const hub = createHub({ log, bus });
+      const publisher = createPublisher({ log, bus });
       vi.useFakeTimers({ toFake: ["setInterval"] });
       const { url, close } = await start(hub);
-      const reader = new WebSocket(`${url}/ws/channel/finals/`, { autoPong: false });
-      await new Promise((resolve) => reader.once("open", resolve));
+      const network = await slowNetwork(url);
+      const reader = new WebSocket(`ws://${network.host}/ws/channel/finals/`, { autoPong: false });
+      const opened = new Promise((resolve) => reader.once("open", resolve));
+      await network.bring(1);
+      await opened;
+      /** Far more than the system takes. */
+      const fill = async () => {
+        const content = "x".repeat(990_000);
+        for (let n = 0; n < 20; n++) await publisher.publish("finals", { [n]: { show: true, content } });
+        await eventually(() => expect(hub.stats().lagging).toBe(1));
+      };
       const intervals = async (n: number) => {
         for (let i = 0; i < n; i++) {
           vi.advanceTimersByTime(30_000);
@@ -89,13 +103,15 @@ describe("node adapter", () => {
         vi.useRealTimers();
         reader.terminate();
         await hub.close({ drainMs: 100 });
+        await network.close();
         await close();
       };
-      return { hub, reader, intervals, end };
+      return { hub, reader, network, fill, intervals, end };
     }
 
     it("and answers no ping is cut off, not before 60 s", async () => {
-      const { hub, intervals, end } = await open();
+      const { hub, network, intervals, end } = await open();
+      void network.bring(1_000_000);
       await intervals(2);
       expect(hub.stats().readers).toBe(1);
       await intervals(1);
@@ -104,10 +120,34 @@ describe("node adapter", () => {
     });
 
     it("but answers pings stays", async () => {
-      const { hub, reader, intervals, end } = await open();
+      const { hub, reader, network, intervals, end } = await open();
       reader.on("ping", () => reader.pong());
+      void network.bring(1_000_000);
       await intervals(5);
       expect(hub.stats().readers).toBe(1);
+      await end();
+    });
+
+    it("as it only reads slowly stays", async () => {
+      const { hub, reader, network, fill, intervals, end } = await open();
+      reader.on("ping", () => reader.pong());
+      await fill();
+      // Less at a time than a frame has, and than the system takes notice of.
+      for (let n = 0; n < 36; n++) {
+        await network.bring(300_000);
+        await intervals(1);
+        expect(hub.stats().readers).toBe(1);
+      }
+      await end();
+    });
+
+    it("with much on the way to it is cut off within 15 minutes", async () => {
+      const { hub, fill, intervals, end } = await open();
+      await fill();
+      await intervals(3);
+      expect(hub.stats().readers).toBe(1);
+      await intervals(28);
+      expect(hub.stats().readers).toBe(0);
       await end();
     });
   });
