@@ -179,6 +179,7 @@ function watched(): Watch {
 function streamTo(admitted: Admitted<Bytes>, signal: AbortSignal, streams: Watch): ReadableStream<Bytes> {
   let reader: Reader | undefined;
   let forget = () => {};
+  let isEnding = false;
   let isOver = false;
   let sent = 0;
   const over = () => {
@@ -186,11 +187,17 @@ function streamTo(admitted: Admitted<Bytes>, signal: AbortSignal, streams: Watch
     forget();
     reader?.closed();
   };
+  // Not before the last words have been taken, which the hub waits for.
+  const end = (controller: ReadableStreamDefaultController<Bytes>) => {
+    if (isOver) return;
+    controller.close();
+    over();
+  };
   signal.addEventListener("abort", over, { once: true });
   return new ReadableStream<Bytes>(
     {
       start(controller) {
-        const held = () => HELD_BYTES - (controller.desiredSize ?? HELD_BYTES);
+        const held = () => heldBy(controller);
         const enqueue = (bytes: Bytes) => {
           sent += bytes.length;
           controller.enqueue(bytes);
@@ -198,37 +205,40 @@ function streamTo(admitted: Admitted<Bytes>, signal: AbortSignal, streams: Watch
         enqueue(Buffer.from(opening()));
         reader = admitted.open({
           send(frame) {
-            if (isOver) return;
+            if (isEnding || isOver) return;
             // In parts, so that a large frame that is taken slowly is seen to be taken.
             for (let at = 0; at < frame.length; at += HELD_BYTES) {
               enqueue(frame.length <= HELD_BYTES ? frame : frame.subarray(at, at + HELD_BYTES));
             }
           },
           close() {
-            if (isOver) return;
-            controller.close();
-            over();
+            isEnding = true;
+            if (held() === 0) end(controller);
           },
           get bufferedAmount() {
             return held();
           },
         });
-        // A hub that is closing sends away before `open` has returned.
-        if (isOver) reader.closed();
-        else {
-          forget = streams.add({
-            held,
-            taken: () => sent - held(),
-            cut() {
-              controller.error(new Error("the reader takes nothing"));
-              over();
-            },
-          });
-        }
+        forget = streams.add({
+          held,
+          taken: () => sent - held(),
+          cut() {
+            controller.error(new Error("the reader takes nothing"));
+            over();
+          },
+        });
       },
-      pull: () => reader?.drained(),
+      pull(controller) {
+        if (!isEnding) reader?.drained();
+        else if (heldBy(controller) === 0) end(controller);
+      },
       cancel: over,
     },
     new ByteLengthQueuingStrategy({ highWaterMark: HELD_BYTES }),
   );
+}
+
+/** Bytes that wait in a stream. */
+function heldBy({ desiredSize }: ReadableStreamDefaultController): number {
+  return HELD_BYTES - (desiredSize ?? HELD_BYTES);
 }

@@ -100,6 +100,20 @@ describe("Fetch", () => {
     await hub.close();
   });
 
+  it("has hub.close() wait until the last words have been taken", async () => {
+    const [log, bus] = [memoryLog(), memoryBus()];
+    const hub = createHub({ log, bus });
+    const response = await fetchSse(hub)(new Request("http://localhost/sse/channel/finals/"));
+    await eventually(() => expect(hub.stats().lagging).toBe(0));
+    const content = "x".repeat(200_000);
+    await createPublisher({ log, bus }).publish("finals", { 1: { show: true, content } });
+    const closing = hub.close();
+    expect(hub.stats().readers).toBe(1);
+    expect(await response!.text()).toMatch(/"retry":\[\d+,\d+\]\}\n\n$/);
+    expect(hub.stats().readers).toBe(0);
+    await closing;
+  });
+
   it("lets nobody in who has left while the history was read", async () => {
     const log = memoryLog();
     const read = Promise.withResolvers<void>();
