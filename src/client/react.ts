@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { type ConnectOptions, connect } from "./connect.ts";
 import type { LiveState } from "./publisher.ts";
 
-export interface LivePageOptions extends Omit<ConnectOptions, "target" | "onState"> {
+export interface LivePageOptions extends Omit<ConnectOptions, "target" | "onState" | "channelId"> {
   /** The list of posts as `livePosts()` renders it on the server, with its channel id and its cursor. */
   readonly html: string;
 }
@@ -26,7 +26,7 @@ export interface LivePageView {
  * another page (by its `data-channel-id`) takes its place. A change of `url` or `pageUrl` connects anew; the
  * other options count when a connection is made, `onUpdate` always.
  *
- * Throws, in an effect, when `html` has no list of posts.
+ * Throws, in an effect, when `html` has no list of posts with a `data-channel-id`.
  *
  * @example
  * function Live({ html }: { html: string }) {
@@ -50,8 +50,9 @@ export function useLivePage(options: LivePageOptions): LivePageView {
   // `given` too: other HTML is another list in the same element.
   useEffect(() => {
     if (!element) return;
-    const list = element.querySelector<HTMLElement>("[data-channel-id], #live-posts");
-    if (!list) throw new Error("[tidings] [client] useLivePage: html has no list of posts (#live-posts)");
+    const list = element.querySelector<HTMLElement>('[data-channel-id]:not([data-channel-id=""])');
+    if (!list)
+      throw new Error("[tidings] [client] useLivePage: html has no list of posts with a data-channel-id");
     let isHeld = true;
     const live = connect({
       ...latest.current,

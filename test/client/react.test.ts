@@ -2,8 +2,9 @@ import { fileURLToPath } from "node:url";
 import type { Browser, Page as Tab } from "playwright-core";
 import { createElement } from "react";
 import { renderToString } from "react-dom/server";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, expectTypeOf, test } from "vitest";
 import { attachWebSocket } from "../../src/adapters/node.ts";
+import type { LivePageOptions } from "../../src/client/react.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { type OwnSite, startOwnSite } from "../support/own-site.ts";
 import { bundleReact } from "../support/react-bundle.ts";
@@ -185,9 +186,17 @@ test("another server is connected to when url says so", async () => {
   }
 });
 
-test("HTML without a list of posts is an error that says so", async () => {
-  await open({ html: "<p>No list</p>" });
+test("the HTML alone says which page it is", () => {
+  // An option could say another, or change without the HTML.
+  expectTypeOf<LivePageOptions>().not.toHaveProperty("channelId");
+});
+
+test.each([
+  ["a list of posts", "<p>No list</p>"],
+  ["its channel id", '<div id="live-posts"></div>'],
+])("HTML without %s is an error that says so", async (_what, html) => {
+  await open({ html });
   await expect
     .poll(() => complaints.join())
-    .toContain("[tidings] [client] useLivePage: html has no list of posts (#live-posts)");
+    .toContain("[tidings] [client] useLivePage: html has no list of posts with a data-channel-id");
 });
