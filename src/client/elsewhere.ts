@@ -1,37 +1,139 @@
 /** Posts of a page that is elsewhere: made fit to be shown in this one. */
+import { LivePosts, preparations } from "./posts.ts";
 
-/** What runs, restyles or redirects the page that it is in, and pages in pages without end. */
-const UNFIT = "script, style, link, meta, base, object, embed, template, animate, set, live-page";
-const URLS = /^(?:src|href|poster|cite|action|formaction|data)$/;
+// What posts of another origin may hold: what Tidings renders (pages/render.ts, pages/sanitize.ts), and what else of
+// rich text can neither run nor reach out of its place. What is not named here does not come along.
+
+const ELEMENTS =
+  /^(?:article|section|header|footer|div|p|br|hr|h[1-6]|blockquote|pre|[uo]l|li|d[ltd]|a|span|time|strong|b|em|i|u|s|su[bp]|code|figure|figcaption|img|picture|source|iframe|details|summary|table|caption|thead|tbody|tfoot|t[rhd])$/;
+
+/** What may be a post itself; anything else is put into one. */
+const ROOTS = /^(?:article|section|div)$/;
+
+/** What is in these is no text, and goes with them. Of others that are not allowed only the tags go. */
+const NO_TEXT = /^(?:script|style|textarea|select|noscript|template|title|svg|math|object)$/;
+
+// No `id` and `name`, which shadow variables of the site's scripts, and no `data-*`, in which those may look for
+// orders. `class` stays, for the site's styles.
+const ATTRIBUTES =
+  /^(?:class|lang|dir|hidden|title|role|aria-label|aria-hidden|alt|width|height|loading|decoding|datetime|start|reversed|open|colspan|rowspan|scope|rel|sizes|media|type|allowfullscreen)$/;
+
+/** Attributes of a player, and the words that they may hold: those of ours (pages/embeds.ts). */
+const SANDBOX =
+  "allow-scripts allow-same-origin allow-popups allow-popups-to-escape-sandbox allow-presentation";
+const WORDS = new Map([
+  ["sandbox", SANDBOX],
+  ["allow", "fullscreen; encrypted-media; picture-in-picture"],
+  ["referrerpolicy", "strict-origin-when-cross-origin"],
+]);
 
 /**
- * Makes a function that prepares posts of the page at `page`: relative URLs become absolute, and, unless it is of
- * our own origin, nothing in them runs as a script of ours. Doing it twice changes nothing more.
+ * The list of the page at `page`, made fit for this document, as will be what comes into it later. Of another origin,
+ * it is a list of our own with copies of its posts, unless the site itself had put it into this document.
  */
-export function preparation(page: URL): (post: HTMLElement) => void {
+export function settleIn(list: HTMLElement, page: URL): HTMLElement {
+  if (preparations.has(list)) return list;
   const isOurs = page.origin === location.origin;
+  const prepare = isOurs ? (post: HTMLElement) => resolve(post, page) : copier(page);
+  let fit = list;
+  if (!isOurs && list.ownerDocument !== document) {
+    fit = document.createElement("div");
+    const { channelId, cursor = "" } = list.dataset;
+    Object.assign(fit.dataset, { channelId, cursor });
+  }
+  preparations.set(fit, prepare);
+  if (isOurs) prepare(list);
+  // What is fit already stays: a frame would load again.
+  else new LivePosts(fit).reconcile(list);
+  return fit;
+}
+
+/** Makes the relative URLs in a post of the page at `page` absolute. */
+function resolve(post: HTMLElement, page: URL): HTMLElement {
+  for (const element of [post, ...post.querySelectorAll("*")]) {
+    for (const attribute of element.attributes) {
+      // As in `xlink:href`.
+      const { localName, value } = attribute;
+      let url = value;
+      if (/^(?:src|href|poster|cite|action|formaction|data)$/.test(localName)) {
+        // A place in the same document stays one: what it leads to came along. What is absolute stays as it is written.
+        if (!value.startsWith("#")) url = absolute(value, page);
+      } else if (localName === "srcset") url = absoluteSet(value, page);
+      // Setting it anew, the same, would load a frame again.
+      if (url !== value) attribute.value = url;
+    }
+  }
+  return post;
+}
+
+/**
+ * Makes a function that copies posts of the page at `page`, which is of another origin, with what is allowed in
+ * them: into new elements, so that nothing comes along unseen. A copy of a copy is equal to it.
+ */
+function copier(page: URL): (post: HTMLElement) => HTMLElement {
+  // Nothing loads in it, and no element of the site's own comes to life.
+  const inert = document.implementation.createHTMLDocument();
+
+  const inside = (element: Element) => [...element.childNodes].flatMap(copy);
+
+  function copy(node: Node): (Node | string)[] {
+    if (node instanceof Text) return [node.data];
+    if (!(node instanceof Element) || NO_TEXT.test(node.localName)) return [];
+    if (!ELEMENTS.test(node.localName)) return inside(node);
+    const element = copyElement(node);
+    if (element.localName === "iframe") {
+      // Always in a sandbox, and never with a document of the site itself.
+      if (!element.hasAttribute("sandbox")) element.setAttribute("sandbox", SANDBOX);
+      const url = parse(element.getAttribute("src") ?? "");
+      if (!url || url.origin === location.origin) return [];
+    }
+    return [element];
+  }
+
+  function copyElement(element: Element): HTMLElement {
+    const copy = inert.createElement(element.localName);
+    for (const { name, value } of element.attributes) {
+      const permitted = permit(name, value, page);
+      if (permitted !== undefined) copy.setAttribute(name, permitted);
+    }
+    copy.append(...inside(element));
+    return copy;
+  }
 
   return (post) => {
-    if (!isOurs) for (const element of post.querySelectorAll(UNFIT)) element.remove();
-    for (const element of [post, ...post.querySelectorAll("*")]) {
-      for (const attribute of [...element.attributes]) {
-        // As in `xlink:href`.
-        const { localName: name, value } = attribute;
-        const isUrl = URLS.test(name);
-        const url = isUrl ? absolute(value, page) : name === "srcset" ? absoluteSet(value, page) : value;
-        // Setting it anew, the same, would load a frame again.
-        if (url !== value) attribute.value = url;
-        if (!isOurs && (/^on|^srcdoc$/.test(name) || (isUrl && parse(url)?.protocol === "javascript:"))) {
-          element.removeAttributeNode(attribute);
-        }
-      }
+    let root: HTMLElement;
+    if (ROOTS.test(post.localName)) root = copyElement(post);
+    else {
+      root = inert.createElement("div");
+      root.className = "live-post";
+      root.append(...copy(post));
     }
+    root.dataset.postId = post.dataset.postId!;
+    return root;
   };
 }
 
-/** A place in the same document stays one: what it leads to came along. What is absolute stays as it is written. */
+/** What an attribute may say of what it says; `undefined`: nothing. */
+function permit(name: string, value: string, page: URL): string | undefined {
+  if (/^(?:href|src)$/.test(name)) {
+    // As URLs write themselves: "https:logout" as it is would be relative on a page over https.
+    const url = parse(value, page)?.href;
+    return url && (name === "src" ? /^https?:/ : /^(?:https?|mailto|tel):/).test(url) ? url : undefined;
+  }
+  if (name === "srcset") return absoluteSet(value, page);
+  const words = WORDS.get(name)?.split(" ");
+  return words
+    ? value
+        .split(" ")
+        .filter((word) => words.includes(word))
+        .join(" ")
+    : ATTRIBUTES.test(name)
+      ? value
+      : undefined;
+}
+
 function absolute(url: string, page: URL): string {
-  return url.startsWith("#") || parse(url) ? url : (parse(url, page)?.href ?? url);
+  return parse(url) ? url : (parse(url, page)?.href ?? url);
 }
 
 function absoluteSet(set: string, page: URL): string {

@@ -1,8 +1,8 @@
 /** `<live-page>`: makes what is inside it live, or shows a live page of another site. Importing this registers it. */
 import { backoff } from "./backoff.ts";
 import { connect } from "./connect.ts";
-import { parse, preparation } from "./elsewhere.ts";
-import { type LiveUpdate, preparations } from "./posts.ts";
+import { parse, settleIn } from "./elsewhere.ts";
+import type { LiveUpdate } from "./posts.ts";
 import type { LiveState, WebsocketPublisher } from "./publisher.ts";
 
 declare global {
@@ -19,8 +19,12 @@ declare global {
 const Base: typeof HTMLElement =
   globalThis.HTMLElement ?? (class {} as unknown as { new (): HTMLElement } & typeof HTMLElement);
 
-/** What keeps a post from breaking out of its column; so weak that any rule of the site's wins. */
+/**
+ * What keeps a post from breaking out of its column; so weak that any rule of the site's wins. A post from elsewhere
+ * may name classes of the site's: not even as "fixed" may it lie over the rest of the page.
+ */
 const STYLE = `:where(live-page){display:block;overflow-wrap:anywhere}
+:where(live-page[src]){contain:layout paint;overflow-clip-margin:4px}
 :where(live-page :is(img,iframe)){max-width:100%;border:0}
 :where(live-page :is(img,.live-embed-video)){height:auto}
 :where(live-page .live-embed-video){aspect-ratio:16/9}`;
@@ -116,8 +120,9 @@ export class LivePageElement extends Base {
       document.addEventListener("DOMContentLoaded", this.#plan, { once: true });
       return;
     }
+    // Each update of a post comes by here: no reason to search all of them.
+    if (this.#list?.closest("live-page") === this) return;
     const list = this.#find();
-    if (list && list === this.#list) return;
     if (list || this.#list) this.#leave();
     if (list) this.#follow(list);
     else if (src && !this.#loading) void this.#load(src);
@@ -131,7 +136,7 @@ export class LivePageElement extends Base {
 
   #follow(list: HTMLElement): void {
     const page = this.#page ?? parse(this.#src ?? "");
-    if (page) prepare(list, page);
+    if (page) settleIn(list, page);
     this.#list = list;
     const live = connect({
       target: list,
@@ -183,15 +188,15 @@ export class LivePageElement extends Base {
     }
   }
 
-  #show(list: HTMLElement, title: string, page: URL): void {
+  #show(fetched: HTMLElement, title: string, page: URL): void {
     this.#page = page;
     this.#fallback = [...this.childNodes];
+    // Before it is part of this document.
+    const list = settleIn(fetched, page);
     // The site may have a list of its own, or show several pages.
     if (document.getElementById(list.id)) list.removeAttribute("id");
     list.setAttribute("role", "feed");
     list.setAttribute("aria-label", title);
-    // Before it is part of this document.
-    prepare(list, page);
     this.replaceChildren(list);
     this.#settle();
     const posts = list.querySelectorAll<HTMLElement>(".live-post-wrapper:not([hidden]) > .live-post");
@@ -211,13 +216,6 @@ export class LivePageElement extends Base {
   #tell<T>(type: "live-update" | "live-state", detail: T): void {
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true }));
   }
-}
-
-/** Makes a list of another page fit for this one, once, and what comes into it later. */
-function prepare(list: HTMLElement, page: URL): void {
-  if (preparations.has(list)) return;
-  preparations.set(list, preparation(page));
-  preparations.get(list)?.(list);
 }
 
 /** Whether the parser is past the element's end: before, half of a list may be missing. */

@@ -28,8 +28,8 @@ interface Known {
 
 const WRAPPER = "live-post-wrapper";
 
-/** By list: what is done to each post before it is shown. For the posts of a page that is elsewhere (elsewhere.ts). */
-export const preparations: WeakMap<HTMLElement, (post: HTMLElement) => void> = new WeakMap();
+/** By list: what makes of each post the one that is shown. For the posts of a page that is elsewhere (elsewhere.ts). */
+export const preparations: WeakMap<HTMLElement, (post: HTMLElement) => HTMLElement> = new WeakMap();
 
 /** The posts of a page's list, `#live-posts > .live-post-wrapper[data-at] > .live-post[data-post-id]`. */
 export class LivePosts {
@@ -97,7 +97,7 @@ export class LivePosts {
 
   #put(id: string, { show, content, at }: Put): [post: HTMLElement, isNew: boolean] {
     let post = typeof content === "string" ? parsePost(id, content) : content;
-    preparations.get(this.#list)?.(post);
+    post = preparations.get(this.#list)?.(post) ?? post;
     const html = post.outerHTML;
     const known = this.#known.get(id) ?? { wrapper: newWrapper(), html: "" };
     const { wrapper } = known;
@@ -167,7 +167,8 @@ function parsePost(id: string, html: string): HTMLElement {
   ) {
     return root;
   }
-  const post = document.createElement("div");
+  // Of the same document, in which nothing is loaded before it is prepared.
+  const post = template.content.ownerDocument.createElement("div");
   post.className = "live-post";
   post.dataset.postId = id;
   post.append(template.content);

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Browser, Page as Tab } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { WebSocketServer } from "ws";
 import { attachWebSocket } from "../../src/adapters/node.ts";
 import type { LivePageElement } from "../../src/client/live-page.ts";
 import { bundle } from "../app/reader-site.ts";
@@ -294,7 +295,7 @@ describe("with src, on another site", () => {
     const set = `${srcOf(channel)}a.png, ${server.url}/b,c.png 2x`;
     expect(await sets()).toEqual([set, set]);
     const src = `${server.url}/images/${image.id}`;
-    const links = [`${srcOf(channel)}more#all`, "#here"];
+    const links = [`${srcOf(channel)}more#all`, `${srcOf(channel)}#here`];
     await expect.poll(seen).toEqual([[src, 3], [src, 3], ...links, ...links]);
   });
 
@@ -305,7 +306,7 @@ describe("with src, on another site", () => {
        <svg><a xlink:href="javascript:hacked = 6"><animate attributeName="href" to="javascript:hacked = 7"></animate></a></svg>
        <style>body { display: none }</style><live-page src="/live/welcome/"></live-page><x-probe onclick="hacked = 8"></x-probe>`;
     await postHtml(attack(1));
-    // Elements of the site see no more than what is left.
+    // Elements of the site do not come to life.
     await tab.addInitScript(() => {
       const probed: unknown[] = [];
       class Probe extends HTMLElement {
@@ -326,16 +327,203 @@ describe("with src, on another site", () => {
       .poll(() => tab.evaluate(() => [...document.images].every((image) => image.complete)))
       .toBe(true);
     expect(await tab.evaluate("typeof hacked")).toBe("undefined");
-    expect(await tab.evaluate("probed")).toEqual([null, null]);
-    const left = "script, style, animate, live-page live-page, [srcdoc], [onerror], [src^=java], a[href]";
+    expect(await tab.evaluate("probed")).toEqual([]);
+    const left =
+      "script, style, svg, iframe, x-probe, live-page live-page, [srcdoc], [onerror], [src^=java], a[href]";
     expect(await tab.locator(`live-page :is(${left})`).count()).toBe(0);
-    expect(
-      await tab
-        .locator("svg a")
-        .first()
-        .evaluate((a) => a.attributes.length),
-    ).toBe(0);
     expect(await tab.locator("body").isVisible()).toBe(true);
+  });
+
+  /** Opens the site with a page in it from a server that is bent on no good: its list, and the frame that it sends. */
+  async function embedForeign(
+    list: string,
+    live: string,
+    check: (asked: string[], url: string) => Promise<void>,
+  ): Promise<void> {
+    const foreign = await startOwnSite();
+    const fill = (html: string) => html.replaceAll("EVIL", foreign.url);
+    const asked: string[] = [];
+    foreign.server.on("request", ({ url }) => asked.push(url!));
+    foreign.files.set("/live/p/", (response) => {
+      response.setHeader("Access-Control-Allow-Origin", "*");
+      response.end(`<!doctype html><title>p</title>${fill(list)}`);
+    });
+    const sockets = new WebSocketServer({ server: foreign.server });
+    sockets.on("connection", (socket) => {
+      const renders = { live: { show: true, at: 9, content: fill(live) } };
+      socket.send(JSON.stringify({ renders, removals: [], cursor: "e.9" }));
+    });
+    try {
+      await open(`<button id="own">ours</button><live-page src="${foreign.url}/live/p/"></live-page>`);
+      await tab.locator('[data-post-id="live"]').waitFor({ state: "attached" });
+      await check(asked, foreign.url);
+    } finally {
+      for (const socket of sockets.clients) socket.terminate();
+      sockets.close();
+      await foreign.close();
+    }
+  }
+  const foreignList = (post: string, attributes = "") =>
+    `<div data-channel-id="p" data-cursor="e.1" ${attributes}><div class="live-post-wrapper" data-at="1">${post}</div></div>`;
+
+  test.each([
+    ["base", 'base ROOT href="EVIL/"'],
+    ["meta", 'meta ROOT http-equiv="refresh" content="0;url=EVIL/hit"'],
+    ["link", 'link ROOT rel="stylesheet" href="EVIL/hit"'],
+    ["script", 'script ROOT src="EVIL/hit"'],
+    ["style", "style ROOT"],
+    ["img", 'img ROOT src="/none" onerror="hacked = 1"'],
+    ["iframe with a document", 'iframe ROOT srcdoc="<script>parent.hacked = 1</script>"'],
+    ["iframe with a script", 'iframe ROOT src="javascript:parent.hacked = 1"'],
+    ["object", 'object ROOT data="EVIL/hit"'],
+    ["embed", 'embed ROOT src="EVIL/hit"'],
+    ["element of the site", 'x-probe ROOT onclick="hacked = 1"'],
+    ["live-page", 'live-page ROOT src="EVIL/live/p/"'],
+    ["svg", 'svg ROOT onload="hacked = 1"'],
+    ["form", 'form ROOT id="own" action="EVIL/hit" style="position: fixed"'],
+    ["article", 'article ROOT id="own" onclick="hacked = 1" style="position: fixed"'],
+  ])("neither a post nor a list is itself the %s that it was", async (_name, tag) => {
+    const element = (root: string) => `<${tag.replace("ROOT", root)}></${tag.split(" ")[0]}>`;
+    const post = (id: string) => element(`class="live-post" data-post-id="${id}"`);
+    const list = element('data-channel-id="p" data-cursor="e.1"');
+    site.files.set("/later.js", "later = origin");
+    await tab.addInitScript(() => customElements.define("x-probe", class extends HTMLElement {}));
+    for (const page of [foreignList(post("first")), list]) {
+      await embedForeign(page, post("live"), async (asked, url) => {
+        const parts = await tab
+          .locator("live-page, live-page *")
+          .evaluateAll((all) =>
+            all.flatMap((part) => [part.localName, ...part.getAttributeNames().map((name) => `@${name}`)]),
+          );
+        const ours = ["live-page", "div", "article", "img"].concat(
+          ["src", "class", "role", "aria-label", "data-channel-id", "data-cursor", "data-live-state"].map(
+            (name) => `@${name}`,
+          ),
+          ["@data-post-id", "@data-at"],
+        );
+        expect(ours).toEqual(expect.arrayContaining(parts));
+        // A script that the site loads later is its own.
+        const loaded = tab.evaluate(() =>
+          new Promise((resolve) => {
+            const script = document.createElement("script");
+            script.onload = script.onerror = resolve;
+            script.src = "later.js";
+            document.head.append(script);
+          }).then(() => (window as unknown as { later: string }).later),
+        );
+        expect(await loaded).toBe(site.url);
+        expect(await tab.evaluate("[document.baseURI, typeof hacked, own.localName]")).toEqual([
+          `${site.url}/`,
+          "undefined",
+          "button",
+        ]);
+        expect(tab.url()).toBe(`${site.url}/`);
+        expect(asked.filter((path) => path !== "/live/p/" && path !== "/none")).toEqual([]);
+        expect(url).not.toBe(site.url);
+      });
+    }
+  });
+
+  test("what is not allowed does not come along: forms, styles, ids, orders to scripts, frames of the site", async () => {
+    await tab.route("https://player.example/**", (route) =>
+      route.fulfill({ contentType: "text/html", body: "player" }),
+    );
+    const content = `<button id="config" form="login" formaction="EVIL/hit" style="position:fixed;inset:0">ok</button>
+<form action="EVIL/hit" name="login"><label>Name <input name="password"></label><textarea>text</textarea></form>
+<a href="tel:1" target="own" ping="EVIL/hit" id="x" name="y" data-hx-get="/" class="kept" accesskey="s">tel</a>
+<a href="data:text/html,x">data</a><a href="http:logout">relative</a><font color="red">red</font><!-- no -->
+<iframe sandbox="allow-top-navigation allow-scripts" allow="camera; fullscreen;" src="https://player.example/a"></iframe>
+<iframe src="https://player.example/b" referrerpolicy="unsafe-url" name="z"></iframe>
+<iframe sandbox="allow-scripts allow-same-origin" src="${site.url}/"></iframe><iframe sandbox src="data:text/html,x"></iframe>`;
+    const post = (id: string) => `<article class="live-post" data-post-id="${id}">${content}</article>`;
+    await embedForeign(
+      foreignList(post("first"), 'style="position:fixed" id="x"'),
+      post("live"),
+      async (_, url) => {
+        const sandbox =
+          "allow-scripts allow-same-origin allow-popups allow-popups-to-escape-sandbox allow-presentation";
+        const fit = `ok
+<label></label>Name text
+<a href="tel:1" class="kept">tel</a>
+<a>data</a><a href="${url}/live/p/logout">relative</a>red
+<iframe sandbox="allow-scripts" allow="fullscreen;" src="https://player.example/a"></iframe>
+<iframe src="https://player.example/b" referrerpolicy="" sandbox="${sandbox}"></iframe>
+`
+          .replace("<label></label>", "")
+          .replace("Name text", "Name ");
+        const inside = await tab
+          .locator("live-page .live-post")
+          .evaluateAll((all) => all.map((e) => e.innerHTML));
+        expect(inside).toEqual([fit, fit]);
+        expect(
+          await tab.locator("live-page > *").evaluate((list) => list.getAttributeNames().sort()),
+        ).toEqual(["aria-label", "data-channel-id", "data-cursor", "data-live-state", "role"]);
+      },
+    );
+  });
+
+  test("no class of the site's lets a post lie over the rest of the page", async () => {
+    const post = `<article class="live-post" data-post-id="live"><a class="cover" href="EVIL/hit">here</a></article>`;
+    await embedForeign(foreignList(""), post, async () => {
+      await tab.addStyleTag({
+        content: ".cover { position: fixed; inset: 0 } live-page { margin-top: 5rem }",
+      });
+      const onTop = (selector: string) =>
+        tab.locator(selector).evaluate((element) => {
+          const { x, y, width, height } = element.getBoundingClientRect();
+          return document.elementFromPoint(x + width / 2, y + height / 2) === element;
+        });
+      expect(await onTop("#own")).toBe(true);
+    });
+  });
+
+  test("all that Tidings renders comes through as it is", async () => {
+    await tab.route(/^https:\/\/(www\.youtube-nocookie\.com|pictures\.example)\//, (route) =>
+      route.fulfill({ contentType: "text/html", body: "" }),
+    );
+    const { json } = await server.api("POST", `/api/pages/${channel}/posts`, {
+      content: [
+        { type: "text", value: "One\nhttps://example.org/\n\nTwo" },
+        {
+          type: "html",
+          value: `<h2>H</h2><p lang="de" dir="ltr"><strong>b</strong><em>e</em><u>u</u><s>s</s><sub>1</sub><sup>2</sup><code>c</code><br></p><hr>
+<blockquote>q</blockquote><pre>p</pre><ul><li>1</li></ul><ol start="3" reversed=""><li>2</li></ol><details open=""><summary>s</summary>d</details>
+<table><caption>c</caption><thead><tr><th scope="col" colspan="2">h</th></tr></thead><tbody><tr><td rowspan="1">d</td></tr></tbody></table>`,
+        },
+        { type: "image", value: "https://pictures.example/1.png", alt: "alt", width: 3, height: 2 },
+        { type: "embed", value: "https://youtu.be/dQw4w9WgXcQ" },
+        { type: "embed", value: "https://example.org/a" },
+      ],
+    });
+    await server.api("PATCH", `/api/pages/${channel}/posts/${json.id}`, { created: 0 });
+    await embed();
+    const post = tab.locator(`[data-post-id="${json.id}"]`);
+    await post.waitFor();
+    const rendered = await tab.evaluate(
+      ([html, id]) =>
+        new DOMParser().parseFromString(html!, "text/html").querySelector(`[data-post-id="${id}"]`)!
+          .outerHTML,
+      [await (await fetch(srcOf(channel))).text(), json.id],
+    );
+    expect(rendered).toContain("allow-same-origin");
+    expect(await post.evaluate((element) => element.outerHTML)).toBe(rendered);
+  });
+
+  test("an update is shown without a search through all posts", async () => {
+    await embed();
+    await stateIs("live");
+    await tab.evaluate(() => {
+      const element = document.querySelector("live-page")!;
+      const { querySelectorAll } = element;
+      Object.assign(window, { searches: 0 });
+      element.querySelectorAll = (selector: string) => {
+        (window as unknown as { searches: number }).searches++;
+        return querySelectorAll.call(element, selector);
+      };
+    });
+    await post("second");
+    await shows("second", "first");
+    expect(await tab.evaluate("searches")).toBe(0);
   });
 
   test("catches up from the page's own HTML when its cursor does not hold", async () => {
@@ -483,6 +671,21 @@ describe("with src, on another site", () => {
     await open(`<live-page src="${srcOf(channel)}">${list}</live-page>`);
     await shows("second", "first");
     await stateIs("live");
+  });
+
+  test("makes fit what the site's own server rendered into it, and leaves alone what is", async () => {
+    const list = await listOf(channel);
+    const unfit =
+      '<div class="live-post-wrapper" data-at="1"><b class="live-post" data-post-id="x" onclick="no">x</b></div>';
+    site.files.set("/wait.js", "first = document.querySelector('.live-post')");
+    await open(
+      `<live-page src="${srcOf(channel)}">${list.replace(/<\/div>$/, `${unfit}</div>`)}</live-page><script src="/wait.js"></script>`,
+    );
+    await stateIs("live");
+    expect(await tab.evaluate("first === document.querySelector('.live-post')")).toBe(true);
+    expect(await tab.locator('[data-post-id="x"]').evaluate((element) => element.outerHTML)).toBe(
+      '<div class="live-post" data-post-id="x"><b class="live-post">x</b></div>',
+    );
   });
 });
 
