@@ -5,24 +5,25 @@ import { LivePosts, preparations } from "./posts.ts";
 // rich text can neither run nor reach out of its place. What is not named here does not come along.
 
 const ELEMENTS =
-  /^(?:article|section|header|footer|div|p|br|hr|h[1-6]|blockquote|pre|[uo]l|li|d[ltd]|a|span|time|strong|b|em|i|u|s|su[bp]|code|figure|figcaption|img|picture|source|iframe|details|summary|table|caption|thead|tbody|tfoot|t[rhd])$/;
+  /^(?:article|header|div|p|br|h[1-6r]|blockquote|pre|[uo]l|li|a|span|time|strong|b|em|i|u|s|su[bp]|code|figure|figcaption|img|source|iframe|details|summary|table|caption|thead|tbody|tfoot|t[rhd])$/;
 
 /** What may be a post itself; anything else is put into one. */
-const ROOTS = /^(?:article|section|div)$/;
+const ROOTS = /^(?:article|div)$/;
 
 /** What is in these is no text, and goes with them. Of others that are not allowed only the tags go. */
-const NO_TEXT = /^(?:script|style|textarea|select|noscript|template|title|svg|math|object)$/;
+const NO_TEXT = /^(?:script|style|noscript|template|svg|math)$/;
 
 // No `id` and `name`, which shadow variables of the site's scripts, and no `data-*`, in which those may look for
 // orders. `class` stays, for the site's styles.
 const ATTRIBUTES =
-  /^(?:class|lang|dir|hidden|title|role|aria-label|aria-hidden|alt|width|height|loading|decoding|datetime|start|reversed|open|colspan|rowspan|scope|rel|sizes|media|type|allowfullscreen)$/;
+  /^(?:class|lang|dir|title|alt|width|height|loading|decoding|datetime|start|reversed|open|colspan|rowspan|scope|rel)$/;
 
 /** Attributes of a player, and the words that they may hold: those of ours (pages/embeds.ts). */
-const SANDBOX =
-  "allow-scripts allow-same-origin allow-popups allow-popups-to-escape-sandbox allow-presentation";
 const WORDS = new Map([
-  ["sandbox", SANDBOX],
+  [
+    "sandbox",
+    "allow-scripts allow-same-origin allow-popups allow-popups-to-escape-sandbox allow-presentation",
+  ],
   ["allow", "fullscreen; encrypted-media; picture-in-picture"],
   ["referrerpolicy", "strict-origin-when-cross-origin"],
 ]);
@@ -83,9 +84,13 @@ function copier(page: URL): (post: HTMLElement) => HTMLElement {
     const element = copyElement(node);
     if (element.localName === "iframe") {
       // Always in a sandbox, and never with a document of the site itself.
-      if (!element.hasAttribute("sandbox")) element.setAttribute("sandbox", SANDBOX);
-      const url = parse(element.getAttribute("src") ?? "");
-      if (!url || url.origin === location.origin) return [];
+      const src = element.getAttribute("src");
+      if (
+        !element.hasAttribute("sandbox") ||
+        !src?.startsWith("http") ||
+        src.startsWith(`${location.origin}/`)
+      )
+        return [];
     }
     return [element];
   }
@@ -118,18 +123,12 @@ function permit(name: string, value: string, page: URL): string | undefined {
   if (/^(?:href|src)$/.test(name)) {
     // As URLs write themselves: "https:logout" as it is would be relative on a page over https.
     const url = parse(value, page)?.href;
-    return url && (name === "src" ? /^https?:/ : /^(?:https?|mailto|tel):/).test(url) ? url : undefined;
+    return url && /^(?:https?|mailto|tel):/.test(url) ? url : undefined;
   }
   if (name === "srcset") return absoluteSet(value, page);
   const words = WORDS.get(name)?.split(" ");
-  return words
-    ? value
-        .split(" ")
-        .filter((word) => words.includes(word))
-        .join(" ")
-    : ATTRIBUTES.test(name)
-      ? value
-      : undefined;
+  if (words) return value.replace(/\S+/g, (word) => (words.includes(word) ? word : "")).trim();
+  return ATTRIBUTES.test(name) ? value : undefined;
 }
 
 function absolute(url: string, page: URL): string {

@@ -24,7 +24,7 @@ const Base: typeof HTMLElement =
  * may name classes of the site's: not even as "fixed" may it lie over the rest of the page.
  */
 const STYLE = `:where(live-page){display:block;overflow-wrap:anywhere}
-:where(live-page[src]){contain:layout paint;overflow-clip-margin:4px}
+:where(live-page[src]){contain:layout paint}
 :where(live-page :is(img,iframe)){max-width:100%;border:0}
 :where(live-page :is(img,.live-embed-video)){height:auto}
 :where(live-page .live-embed-video){aspect-ratio:16/9}`;

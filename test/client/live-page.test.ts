@@ -429,7 +429,7 @@ describe("with src, on another site", () => {
       route.fulfill({ contentType: "text/html", body: "player" }),
     );
     const content = `<button id="config" form="login" formaction="EVIL/hit" style="position:fixed;inset:0">ok</button>
-<form action="EVIL/hit" name="login"><label>Name <input name="password"></label><textarea>text</textarea></form>
+<form action="EVIL/hit" name="login"><label>Name <input name="password"></label></form>
 <a href="tel:1" target="own" ping="EVIL/hit" id="x" name="y" data-hx-get="/" class="kept" accesskey="s">tel</a>
 <a href="data:text/html,x">data</a><a href="http:logout">relative</a><font color="red">red</font><!-- no -->
 <iframe sandbox="allow-top-navigation allow-scripts" allow="camera; fullscreen;" src="https://player.example/a"></iframe>
@@ -440,14 +440,12 @@ describe("with src, on another site", () => {
       foreignList(post("first"), 'style="position:fixed" id="x"'),
       post("live"),
       async (_, url) => {
-        const sandbox =
-          "allow-scripts allow-same-origin allow-popups allow-popups-to-escape-sandbox allow-presentation";
         const fit = `ok
 <label></label>Name text
 <a href="tel:1" class="kept">tel</a>
 <a>data</a><a href="${url}/live/p/logout">relative</a>red
 <iframe sandbox="allow-scripts" allow="fullscreen;" src="https://player.example/a"></iframe>
-<iframe src="https://player.example/b" referrerpolicy="" sandbox="${sandbox}"></iframe>
+
 `
           .replace("<label></label>", "")
           .replace("Name text", "Name ");
