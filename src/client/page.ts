@@ -5,7 +5,7 @@ import { fetchCopy } from "./resync.ts";
 /** What a {@link LivePage} tells its owner. */
 export interface PageEvents {
   onUpdate(update: LiveUpdate): void;
-  /** The page is up to date again after a `reset`. */
+  /** The page is up to date again after a resync. */
   onSynced(): void;
   /** The server says that there is no such page any more. */
   onGone(): void;
@@ -15,8 +15,10 @@ export interface PageEvents {
   onDoubt(): void;
 }
 
-/** A `reset` being answered: what comes meanwhile waits in `buffer`. */
+/** The page's own HTML being fetched: what comes meanwhile waits in `buffer`. */
 interface Resync {
+  /** The reader's cursor did not hold; else it had none to join with. */
+  readonly isReset: boolean;
   readonly buffer: Frame[];
   readonly abort: AbortController;
 }
@@ -56,10 +58,12 @@ export class LivePage {
     const cursor = parseCursor(frame.cursor);
     if (frame.reset) {
       if (!cursor) return true;
-      this.#startResync(frame.cursor!);
+      this.resync(frame.cursor!);
       this.#told = cursor;
     } else if (this.#resync) {
       this.#resync.buffer.push(frame);
+      // Nothing is wrong with what is new, and a page that cannot be fetched must not go deaf. It moves no cursor.
+      if (!this.#resync.isReset) return this.#change(() => this.#posts.apply(frame.renders, frame.removals));
     } else {
       const own = parseCursor(this.cursor);
       const told = this.#told;
@@ -86,34 +90,46 @@ export class LivePage {
     this.#resync = this.#told = undefined;
   }
 
-  #startResync(head: Cursor): void {
+  /**
+   * Makes the posts equal to those of the page's own HTML, and then applies what the connection held has brought meanwhile
+   * (rule 4).
+   *
+   * @param head The cursor of a `reset`; without one, the reader has come back without a cursor.
+   * @param rejoins Without a head: whether a copy's cursor can be joined with.
+   */
+  resync(head?: Cursor, rejoins = false): void {
     this.leave();
-    const resync: Resync = { buffer: [], abort: new AbortController() };
+    const reset = parseCursor(head);
+    const resync: Resync = { isReset: reset !== null, buffer: [], abort: new AbortController() };
     this.#resync = resync;
-    const { epoch, seq } = parseCursor(head)!;
     const isOf = (name: string) => (frame: Frame) => parseCursor(frame.cursor)?.epoch === name;
 
     const isFresh = (copy: HTMLElement): boolean => {
       const { cursor } = copy.dataset;
       const parts = parseCursor(cursor);
       if (!parts) return !cursor;
-      return parts.epoch === epoch ? parts.seq >= seq : resync.buffer.some(isOf(parts.epoch));
+      if (!reset) return true;
+      return parts.epoch === reset.epoch ? parts.seq >= reset.seq : resync.buffer.some(isOf(parts.epoch));
     };
 
-    fetchCopy(this.#list, this.#url, head, isFresh, resync.abort.signal).then((copy) => {
+    const at = head ?? `${Date.now()}`;
+    fetchCopy(this.#list, this.#url, at, isFresh, resync.abort.signal).then((copy) => {
       if (this.#resync !== resync) return;
       if (!copy) return this.#events.onGone();
       const cursor = copy.dataset.cursor || head;
+      const parts = parseCursor(cursor);
       // What the buffer holds of epochs before the copy's is in the copy, and must not come after it.
-      const start = resync.buffer.findIndex(isOf(parseCursor(cursor)!.epoch));
+      const start = parts ? resync.buffer.findIndex(isOf(parts.epoch)) : 0;
       this.#resync = undefined;
       if (!this.#change(() => this.#posts.reconcile(copy), cursor)) return;
-      if (resync.buffer.slice(Math.max(0, start)).every((frame) => this.take(frame))) this.#events.onSynced();
+      if (!reset && parts && rejoins) this.#events.onDoubt();
+      else if (resync.buffer.slice(Math.max(0, start)).every((frame) => this.take(frame)))
+        this.#events.onSynced();
     });
   }
 
   /** The cursor moves after the change, never before: a change that fails is asked for again. */
-  #change(change: () => LiveUpdate, cursor: Cursor | null | undefined): boolean {
+  #change(change: () => LiveUpdate, cursor?: Cursor | null): boolean {
     let update: LiveUpdate;
     try {
       update = change();

@@ -81,6 +81,8 @@ export abstract class WebsocketPublisher {
   #attempts = 0;
   #retry: readonly [minMs: number, maxMs: number] | undefined;
   #paused = false;
+  /** A connection was left since the page was last known to be up to date. */
+  #isBack = false;
   #heardAt = 0;
   // Connected: the end of patience with a silent server. Else: the next attempt.
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -167,6 +169,11 @@ export abstract class WebsocketPublisher {
     this.#setState("offline");
   }
 
+  /** Whether connections are joined with the page's cursor, when it has one. */
+  protected get sendsCursor(): boolean {
+    return true;
+  }
+
   /** How long a page out of sight keeps its connection, in milliseconds, when it was not told. */
   protected get hiddenAfter(): number {
     return 300_000;
@@ -219,6 +226,13 @@ export abstract class WebsocketPublisher {
     this.#page.join(moved ?? this.cursor);
     let openedAt = Number.POSITIVE_INFINITY;
     const isHeld = () => this.#connection === connection;
+    const catchUp = () => {
+      if (!this.#isBack) return;
+      this.#isBack = false;
+      const { sendsCursor } = this;
+      // The server was not told where the page is, and cannot send what it missed.
+      if (!this.cursor || !sendsCursor) this.#page.resync(undefined, sendsCursor);
+    };
     const heard = () => {
       this.#heardAt = Date.now();
       clearTimeout(this.#timer);
@@ -230,12 +244,14 @@ export abstract class WebsocketPublisher {
       opened: () => {
         if (!isHeld()) return;
         openedAt = Date.now();
+        catchUp();
         heard();
       },
       receive: (text) => {
         const frame = isHeld() && parseFrame(text);
         if (!frame) return;
         if (Array.isArray(frame.retry)) this.#retry = frame.retry;
+        catchUp();
         this.#page.take(frame);
         // Taking it may have ended the connection (a change that fails).
         if (!isHeld()) return;
@@ -277,6 +293,7 @@ export abstract class WebsocketPublisher {
   #leave(): void {
     const { websocket } = this;
     clearTimeout(this.#timer);
+    if (this.#connection) this.#isBack = true;
     this.#connection = this.websocket = undefined;
     this.#page.leave();
     try {

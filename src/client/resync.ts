@@ -1,17 +1,16 @@
-import type { Cursor } from "../protocol.ts";
 import { backoff } from "./backoff.ts";
 
 /**
  * Fetches the page's own HTML until it holds a copy of `list` that `isFresh`. Waits up to 2 s first, so that
  * readers reset together do not ask together; again, with back-off, after a stale copy or an error.
  *
- * @param url Gives the page's URL; `?at=<head>` is added to it, so that a cache cannot answer with what it had before.
+ * @param url Gives the page's URL; `?at=<at>` is added to it, so that a cache cannot answer with what it had before.
  * @returns The copy; `null` when the page is gone (404, 410). Never settles once `signal` is aborted.
  */
 export function fetchCopy(
   list: HTMLElement,
   url: () => string,
-  head: Cursor,
+  at: string,
   isFresh: (copy: HTMLElement) => boolean,
   signal: AbortSignal,
 ): Promise<HTMLElement | null> {
@@ -19,7 +18,7 @@ export function fetchCopy(
     let attempts = 0;
     const attempt = async () => {
       const address = new URL(url(), location.href);
-      address.searchParams.set("at", head);
+      address.searchParams.set("at", at);
       try {
         const response = await fetch(address, { signal, cache: attempts ? "no-cache" : "default" });
         if (response.status === 404 || response.status === 410) return resolve(null);

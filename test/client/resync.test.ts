@@ -384,3 +384,93 @@ test("the page's HTML, saved as it stands, is an old copy from which all is caug
   await atCursor(page, "e.6");
   expect(await shown(page)).toEqual(["c", "b again", "a"]);
 });
+
+/** Loses the connection of a page, and answers with the next one, and the fetch that it brings about. */
+async function comeBack(peer: Peer): Promise<[Peer, Awaited<ReturnType<typeof nextFetch>>]> {
+  const fetched = nextFetch();
+  peer.socket.terminate();
+  await inState(page, "waiting");
+  await page.clock.runFor(1000);
+  const next = await site.peer();
+  await inState(page, "connecting");
+  return [next, await fetched];
+}
+
+test("back without a cursor: what was missed comes from the HTML, what comes meanwhile is shown at once", async () => {
+  const bare = [{ id: "edited" }, { id: "gone" }, { id: "a" }];
+  const peer = await open("/", html(bare));
+  peer.send({ renders: { live: render("live", undefined) } });
+  await page.waitForSelector('[data-post-id="live"]');
+  expect(site.resyncs).toEqual([]);
+
+  const [next, { url, answer }] = await comeBack(peer);
+  expect([next.cursor, url.searchParams.get("at")]).toEqual(["", expect.stringMatching(/^\d+$/)]);
+  next.send({ renders: { later: render("later", undefined) } });
+  next.send({ renders: { a: render("a", undefined, "newest") } });
+  await page.waitForFunction(() => document.querySelector('[data-post-id="a"]')?.textContent === "newest");
+  expect(await shown(page)).toEqual(["later", "live", "edited", "gone", "newest"]);
+  expect(await stateOf(page)).toBe("connecting");
+
+  answer(
+    html([{ id: "missed" }, { id: "live" }, { id: "edited", html: post("edited", "new") }, { id: "a" }]),
+  );
+  await inState(page, "live");
+  expect(await shown(page)).toEqual(["later", "missed", "live", "new", "newest"]);
+  expect(await page.evaluate(() => document.getElementById("live-posts")!.dataset.cursor)).toBe(undefined);
+  next.send({ removals: ["missed"] });
+  await page.waitForSelector('[data-post-id="missed"]', { state: "detached" });
+  expect(site.resyncs).toHaveLength(1);
+});
+
+test("back without a cursor, to HTML that has one: joins anew with it", async () => {
+  const peer = await open("/", html([{ id: "a", at: 1 }]));
+  const [next, { answer }] = await comeBack(peer);
+  // A cursor of a connection that missed something must not become the page's.
+  next.send({ renders: { later: render("later", 9) }, cursor: "e.9" });
+  await page.waitForSelector('[data-post-id="later"]');
+  answer(
+    html(
+      [
+        { id: "missed", at: 2 },
+        { id: "a", at: 1 },
+      ],
+      { cursor: "e.7" },
+    ),
+  );
+  await inState(page, "waiting");
+  await next.closed;
+  await page.clock.runFor(1000);
+  const joined = await site.peer();
+  expect(joined.cursor).toBe("e.7");
+  joined.send({ renders: { n8: render("n8", 8), later: render("later", 9) }, cursor: "e.9" });
+  await atCursor(page, "e.9");
+  expect(await shown(page)).toEqual(["later", "n8", "missed", "a"]);
+  expect(site.resyncs).toHaveLength(1);
+});
+
+test("back without a cursor and lost again: the HTML is fetched for the connection that stays", async () => {
+  const peer = await open("/", html([{ id: "a" }]));
+  const [next] = await comeBack(peer);
+  const [last, { answer }] = await comeBack(next);
+  last.send({ cursor: "e.9" });
+  answer(html([{ id: "missed" }, { id: "a" }]));
+  await atCursor(page, "e.9");
+  await inState(page, "live");
+  expect(await shown(page)).toEqual(["missed", "a"]);
+});
+
+test("a page without a cursor that finds no server at first has missed something, too", async () => {
+  site.page = () => html([{ id: "a" }]);
+  site.refuse = 503;
+  await page.clock.install();
+  await page.goto(`http://${site.host}/`);
+  await inState(page, "waiting");
+  site.refuse = 0;
+  site.page = () => html([{ id: "missed" }, { id: "a" }]);
+  await page.clock.runFor(1000);
+  await site.peer();
+  await page.waitForSelector("#live-posts[data-live-state=connecting]");
+  await page.clock.runFor(3000);
+  await page.waitForSelector('[data-post-id="missed"]');
+  expect(await shown(page)).toEqual(["missed", "a"]);
+});
