@@ -34,6 +34,8 @@ const config: UserConfig = defineConfig({
     livePage: script({ "live-page": here("src/client/live-page.ts") }, "iife"),
     /** The client for hosted services, whole, as a classic script: `assets/hosted.js`. */
     hosted: script({ hosted: here("src/client/hosted-global.ts") }, "iife"),
+    /** The client under Wagtail Live's names, as a classic script: `assets/wagtail-live.js`. */
+    wagtailLive: script({ "wagtail-live": here("src/client/wagtail-live/global.ts") }, "iife"),
     /** The script and the style of our own reader pages: `assets/reader.js`, `assets/reader.css`. */
     reader: script(
       { reader: here("src/app/reader/reader.ts"), style: here("src/app/reader/reader.css") },
@@ -46,6 +48,7 @@ const config: UserConfig = defineConfig({
       await builder.build(builder.environments.tidings!);
       await builder.build(builder.environments.livePage!);
       await builder.build(builder.environments.hosted!);
+      await builder.build(builder.environments.wagtailLive!);
       await builder.build(builder.environments.reader!);
     },
   },

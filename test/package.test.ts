@@ -110,6 +110,7 @@ describe("the command", () => {
         "/assets/reader.js",
         "/assets/tidings.js",
         "/assets/live-page.js",
+        "/assets/wagtail-live.js",
         "/editor",
       ]) {
         expect([path, (await fetch(served.url + path)).status]).toEqual([path, 200]);

@@ -389,10 +389,7 @@ test("the page's HTML, saved as it stands, is an old copy from which all is caug
 async function comeBack(peer: Peer): Promise<[Peer, Awaited<ReturnType<typeof nextFetch>>]> {
   const fetched = nextFetch();
   peer.socket.terminate();
-  await inState(page, "waiting");
-  await page.clock.runFor(1000);
   const next = await site.peer();
-  await inState(page, "connecting");
   return [next, await fetched];
 }
 
@@ -437,9 +434,7 @@ test("back without a cursor, to HTML that has one: joins anew with it", async ()
       { cursor: "e.7" },
     ),
   );
-  await inState(page, "waiting");
   await next.closed;
-  await page.clock.runFor(1000);
   const joined = await site.peer();
   expect(joined.cursor).toBe("e.7");
   joined.send({ renders: { n8: render("n8", 8), later: render("later", 9) }, cursor: "e.9" });
@@ -465,11 +460,10 @@ test("a page without a cursor that finds no server at first has missed something
   await page.clock.install();
   await page.goto(`http://${site.host}/`);
   await inState(page, "waiting");
-  site.refuse = 0;
   site.page = () => html([{ id: "missed" }, { id: "a" }]);
+  site.refuse = 0;
   await page.clock.runFor(1000);
   await site.peer();
-  await page.waitForSelector("#live-posts[data-live-state=connecting]");
   await page.clock.runFor(3000);
   await page.waitForSelector('[data-post-id="missed"]');
   expect(await shown(page)).toEqual(["missed", "a"]);

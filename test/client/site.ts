@@ -46,7 +46,7 @@ export interface Site {
 }
 
 /** The client as the browser gets it. */
-export async function bundle(): Promise<string> {
+export async function bundle(source = "global.ts"): Promise<string> {
   const output = (await build({
     configFile: false,
     logLevel: "error",
@@ -54,7 +54,7 @@ export async function bundle(): Promise<string> {
       write: false,
       minify: false,
       rolldownOptions: {
-        input: fileURLToPath(new URL("../../src/client/global.ts", import.meta.url)),
+        input: fileURLToPath(new URL(`../../src/client/${source}`, import.meta.url)),
         output: { format: "iife" },
       },
     },

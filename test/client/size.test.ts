@@ -14,6 +14,8 @@ const ASSETS = [
   { environment: "livePage", file: "live-page.js", budget: 6900 },
   // The client without its fallbacks, and the protocols of two services.
   { environment: "hosted", file: "hosted.js", budget: 5500 },
+  // The client, and the names of Wagtail Live's scripts.
+  { environment: "wagtailLive", file: "wagtail-live.js", budget: 6500 },
 ] as const;
 
 test.for(ASSETS)(
