@@ -5,7 +5,7 @@ import { LivePosts, preparations } from "./posts.ts";
 // rich text can neither run nor reach out of its place. What is not named here does not come along.
 
 const ELEMENTS =
-  /^(?:article|header|div|p|br|h[1-6r]|blockquote|pre|[uo]l|li|a|span|time|strong|b|em|i|u|s|su[bp]|code|figure|figcaption|img|source|iframe|details|summary|table|caption|thead|tbody|tfoot|t[rhd])$/;
+  /^(?:article|section|header|footer|div|p|br|h[1-6r]|blockquote|pre|[uo]l|li|dl|d[td]|a|span|time|strong|b|em|i|u|s|q|cite|mark|small|abbr|kbd|ins|del|su[bp]|code|figure|figcaption|picture|img|source|iframe|details|summary|table|caption|thead|tbody|tfoot|t[rhd])$/;
 
 /** What may be a post itself; anything else is put into one. */
 const ROOTS = /^(?:article|div)$/;
@@ -16,7 +16,7 @@ const NO_TEXT = /^(?:script|style|noscript|template|svg|math)$/;
 // No `id` and `name`, which shadow variables of the site's scripts, and no `data-*`, in which those may look for
 // orders. `class` stays, for the site's styles.
 const ATTRIBUTES =
-  /^(?:class|lang|dir|title|alt|width|height|loading|decoding|datetime|start|reversed|open|colspan|rowspan|scope|rel)$/;
+  /^(?:class|lang|dir|title|alt|width|height|loading|decoding|datetime|start|reversed|open|hidden|role|aria-label|sizes|colspan|rowspan|scope|rel)$/;
 
 /** Attributes of a player, and the words that they may hold: those of ours (pages/embeds.ts). */
 const WORDS = new Map([
@@ -79,7 +79,9 @@ function copier(page: URL): (post: HTMLElement) => HTMLElement {
 
   function copy(node: Node): (Node | string)[] {
     if (node instanceof Text) return [node.data];
-    if (!(node instanceof Element) || NO_TEXT.test(node.localName)) return [];
+    // A field of a form may be called as anything that is asked of it here.
+    if (!(node instanceof Element) || node instanceof HTMLFormElement) return [];
+    if (NO_TEXT.test(node.localName)) return [];
     if (!ELEMENTS.test(node.localName)) return inside(node);
     const element = copyElement(node);
     if (element.localName === "iframe") {

@@ -27,7 +27,8 @@ const STYLE = `:where(live-page){display:block;overflow-wrap:anywhere}
 :where(live-page[src]){contain:layout paint}
 :where(live-page :is(img,iframe)){max-width:100%;border:0}
 :where(live-page :is(img,.live-embed-video)){height:auto}
-:where(live-page .live-embed-video){aspect-ratio:16/9}`;
+:where(live-page .live-embed-video){aspect-ratio:16/9}
+:where(live-page :is(pre,table)){display:block;overflow:auto;overflow-wrap:normal}`;
 
 /**
  * A live page as an element. With a list of posts inside (`livePosts()` of the server that renders the site), it

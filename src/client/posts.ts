@@ -161,6 +161,8 @@ function parsePost(id: string, html: string): HTMLElement {
   const root = template.content.firstChild;
   if (
     root instanceof HTMLElement &&
+    // One that hides what it is asked behind its fields.
+    !(root instanceof HTMLFormElement) &&
     !root.nextSibling &&
     root.classList.contains("live-post") &&
     root.dataset.postId === id
