@@ -1,5 +1,6 @@
 import type { Listening } from "../services/keep-session.ts";
 import {
+  type OnMessage,
   type RedisAddress,
   type RedisClient,
   type RedisLibrary,
@@ -82,16 +83,14 @@ async function openSession(
   }
 }
 
-/** Subscriptions to Redis channels, on one connection of their own. */
+/** Subscriptions to Redis channels, on one connection of their own. @param heard for messages that are no text */
 export async function openListening(
   library: RedisLibrary,
   isSharded: boolean,
   events: SessionEvents,
+  heard: OnMessage = (channel, data) => events.heard(channel, data.toString()),
 ): Promise<Listening> {
-  const connection = await openConnection(
-    library.openSubscriptions(isSharded, events.heard, events.ended),
-    events,
-  );
+  const connection = await openConnection(library.openSubscriptions(isSharded, heard, events.ended), events);
   const last = new Map<string, Promise<unknown>>();
 
   /** One at a time per channel, for a subscription must not overtake the end of another. */

@@ -36,7 +36,7 @@ export interface RedisSubscriptions extends RedisConnection {
 /** Called once, when a connection has ended or failed. */
 export type OnLost = (error: unknown) => void;
 
-export type OnMessage = (channel: string, text: string) => void;
+export type OnMessage = (channel: string, data: Buffer) => void;
 
 /** What a library can do, in one language. */
 export interface RedisLibrary {
@@ -123,7 +123,11 @@ interface Emitter {
   once(event: string, listener: (...args: never[]) => void): unknown;
 }
 
-type Subscribe = (channel: string, listener: (text: string, channel: string) => void) => Promise<unknown>;
+type Subscribe = (
+  channel: string,
+  listener: (data: Buffer, channel: Buffer) => void,
+  asBuffers: true,
+) => Promise<unknown>;
 
 interface NodeRedis extends Emitter {
   /** Of a cluster: `(firstKey, isReadonly, args)`. */
@@ -166,11 +170,19 @@ function nodeRedis(client: NodeRedis): RedisLibrary {
   const sendTo = (to: NodeRedis, key: string | undefined, args: RedisArguments) =>
     plainly(isCluster ? to.sendCommand(key, false, args) : to.sendCommand(args));
 
-  const connection = (opened: NodeRedis): RedisConnection => ({
-    ready: plainly(opened.connect()),
-    ping: () => sendTo(opened, undefined, ["PING"]),
-    destroy: () => opened.destroy(),
-  });
+  function connection(opened: NodeRedis): RedisConnection {
+    const ready = plainly(opened.connect());
+    const destroy = () => opened.destroy();
+    return {
+      ready,
+      ping: () => sendTo(opened, undefined, ["PING"]),
+      destroy() {
+        destroy();
+        // A socket that was just being made comes all the same, and nobody else would end it.
+        ready.then(destroy, destroy);
+      },
+    };
+  }
 
   return {
     isCluster,
@@ -185,16 +197,17 @@ function nodeRedis(client: NodeRedis): RedisLibrary {
 
     openSubscriptions(sharded, onMessage, onLost) {
       const opened = open(onLost);
-      const hear = (text: string, channel: string) => onMessage(channel, text);
+      const hear = (data: Buffer, channel: Buffer) => onMessage(channel.toString(), data);
       // A cluster's client ends a node's connection with its last channel, and under a channel that was just coming.
       const sSubscribe = (channel: string) =>
-        opened.sSubscribe(channel, hear).catch((error) => {
+        opened.sSubscribe(channel, hear, true).catch((error) => {
           if (!isCluster) throw error;
-          return opened.sSubscribe(channel, hear);
+          return opened.sSubscribe(channel, hear, true);
         });
       return {
         ...connection(opened),
-        subscribe: (channel) => plainly(sharded ? sSubscribe(channel) : opened.subscribe(channel, hear)),
+        subscribe: (channel) =>
+          plainly(sharded ? sSubscribe(channel) : opened.subscribe(channel, hear, true)),
         unsubscribe: (channel) =>
           plainly(sharded ? opened.sUnsubscribe(channel) : opened.unsubscribe(channel)),
       };
@@ -264,7 +277,9 @@ function ioredis(client: Ioredis): RedisLibrary {
 
     openSubscriptions(sharded, onMessage, onLost) {
       const opened = open(onLost);
-      opened.on(sharded ? "smessage" : "message", onMessage);
+      opened.on(sharded ? "smessageBuffer" : "messageBuffer", (channel: Buffer, data: Buffer) =>
+        onMessage(channel.toString(), data),
+      );
       return {
         ...connection(opened),
         subscribe: (channel) => plainly(sharded ? opened.ssubscribe(channel) : opened.subscribe(channel)),

@@ -76,7 +76,7 @@ export async function openSender(
 /** Commands to Redis. */
 export interface RedisLink {
   /** Rejects with `unavailable` when there is no connection or no answer in time, with `closed` after `close()`. */
-  send(key: string, args: readonly string[]): Promise<unknown>;
+  send(key: string, args: RedisArguments): Promise<unknown>;
   /** Whether it is a cluster. */
   isCluster(): Promise<boolean>;
   close(): Promise<void>;

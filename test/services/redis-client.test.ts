@@ -41,7 +41,7 @@ describeWith("redis", () => {
       const commands = library.openCommands((error) => lost.push(error));
       const subscriptions = library.openSubscriptions(
         library.isCluster,
-        (channel, text) => heard.push([channel, text]),
+        (channel, data) => heard.push([channel, data.toString()]),
         (error) => lost.push(error),
       );
       ends.push(
