@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
+import type { Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { placeOf } from "./paths.ts";
 import { acceptor, onUpgrade } from "./upgrades.ts";
@@ -15,6 +16,8 @@ export interface NodeAdapterOptions {
   readonly hostOf?: (request: IncomingMessage) => string | undefined;
   /** Before the path, when the site lives below one: `"/live"`. */
   readonly base?: string;
+  /** How frames travel to a reader: for those that know other frames than PROTOCOL.md's. An empty one is not sent. */
+  readonly transportOf?: ((request: IncomingMessage) => Transport<Buffer>) | undefined;
 }
 
 /**
@@ -33,6 +36,7 @@ export function attachWebSocket(server: Server, hub: Hub, options: NodeAdapterOp
     addressOf = (request) => request.socket.remoteAddress,
     hostOf = (request) => request.headers.host,
     base = "",
+    transportOf = () => wsTransport,
   } = options;
   const { accept, terminate } = acceptor();
 
@@ -44,7 +48,7 @@ export function attachWebSocket(server: Server, hub: Hub, options: NodeAdapterOp
       origin: request.headers.origin,
       host: hostOf(request),
       address: addressOf(request),
-      transport: wsTransport,
+      transport: transportOf(request),
     });
     if ("status" in answer) refuse(socket, answer.status, answer.reason, answer.retryAfter);
     else accept(answer, request, socket, head);
@@ -56,7 +60,7 @@ export function attachWebSocket(server: Server, hub: Hub, options: NodeAdapterOp
     (request, socket, head) => {
       upgrade(request, socket, head).catch(() => socket.destroy());
     },
-    (_request, socket) => refuse(socket, 404, "no such path"),
+    (_request, socket) => refuse(socket, 404, "no such path: pages are at /ws/channel/<channel id>/"),
   );
   return () => {
     detach();

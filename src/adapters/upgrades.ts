@@ -12,12 +12,12 @@ export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) =
  * are only ours, `unclaimed` of the first answers those that none of them takes. Returns what takes the handler off.
  */
 export function onUpgrade(server: Server, base: string, take: Upgrade, unclaimed: Upgrade): () => void {
-  const bases = basesOn(server);
+  const { bases, watchers } = stateOf(server);
   const key = { base };
   const handle: Upgrade = (request, socket, head) => {
     const url = request.url ?? "";
     if (placeOf(url, base)) return take(request, socket, head);
-    const isOurs = server.listenerCount("upgrade") === bases.size;
+    const isOurs = server.listenerCount("upgrade") === bases.size + watchers.size;
     const isFirst = bases.values().next().value === key;
     if (isOurs && isFirst && ![...bases].some((other) => placeOf(url, other.base))) {
       unclaimed(request, socket, head);
@@ -31,13 +31,24 @@ export function onUpgrade(server: Server, base: string, take: Upgrade, unclaimed
   };
 }
 
-const servers = new WeakMap<Server, Set<{ readonly base: string }>>();
+/** Shows `watch` each upgrade before any handler: it answers none, and so keeps none from being told of a wrong path. */
+export function watchUpgrades(server: Server, watch: Upgrade): void {
+  stateOf(server).watchers.add(watch);
+  server.prependListener("upgrade", watch);
+}
 
-/** What the handlers on one server look for. */
-function basesOn(server: Server): Set<{ readonly base: string }> {
-  const bases = servers.get(server) ?? new Set();
-  servers.set(server, bases);
-  return bases;
+interface State {
+  /** What the handlers on the server look for. */
+  readonly bases: Set<{ readonly base: string }>;
+  readonly watchers: Set<Upgrade>;
+}
+
+const servers = new WeakMap<Server, State>();
+
+function stateOf(server: Server): State {
+  const state = servers.get(server) ?? { bases: new Set(), watchers: new Set() };
+  servers.set(server, state);
+  return state;
 }
 
 /** Answers upgrades with `ws`, and holds the readers that came of it. */

@@ -92,7 +92,7 @@ const TEXT = { binary: false } as const;
 function connectionOf(ws: WsSocket, socket: Duplex): Connection<Buffer> {
   return {
     send(frame) {
-      if (ws.readyState === ws.OPEN) ws.send(frame, TEXT);
+      if (frame.length > 0 && ws.readyState === ws.OPEN) ws.send(frame, TEXT);
     },
     close(code, reason) {
       ws.close(code, reason);

@@ -1,6 +1,7 @@
 /** The HTTP connections of a server that is to end soon, whatever strangers keep open. */
 import type { Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
+import { watchUpgrades } from "../adapters/upgrades.ts";
 
 export interface Connections {
   /** Ends those that no request is under way on, now and as each answer ends. */
@@ -19,7 +20,7 @@ export function trackConnections(app: FastifyInstance): Connections {
     busy.set(socket, 0);
     socket.once("close", () => busy.delete(socket));
   });
-  app.server.on("upgrade", (_request, socket) => upgraded.add(socket as Socket));
+  watchUpgrades(app.server, (_request, socket) => upgraded.add(socket as Socket));
   app.server.on("request", ({ socket }, response) => {
     busy.set(socket, (busy.get(socket) ?? 0) + 1);
     if (isEnding) response.setHeader("Connection", "close");

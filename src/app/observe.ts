@@ -2,7 +2,8 @@
 import type { FastifyInstance } from "fastify";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Hub, HubStats } from "../hub/hub.ts";
-import type { PageStore } from "../pages/store.ts";
+import type { Log } from "../logs/log.ts";
+import type { Relay } from "../relay/relay.ts";
 
 const GAUGES: Readonly<Partial<Record<keyof HubStats, readonly [name: string, help: string]>>> = {
   readers: ["tidings_readers", "Readers connected now"],
@@ -21,23 +22,29 @@ const COUNTERS: Readonly<Partial<Record<keyof HubStats, readonly [name: string, 
   gaps: ["tidings_gaps_total", "Times the log had more than the bus had brought"],
 };
 
+const RELAY_COUNTERS = {
+  messages: ["tidings_relay_messages_total", "Messages of the site that came for pages with readers"],
+  unreadable: ["tidings_relay_unreadable_total", "Messages that hold no update"],
+} as const;
+
 const LASTING: ReadonlySet<string> = new Set(["/sse/channel/*", "/updates/channel/*"]);
 
 export interface Observed {
   readonly hub: Hub;
-  readonly store: PageStore;
+  /** Asks what must be there to serve at all. */
+  readonly heads: Log["heads"];
   /** From then on the server takes no new work. */
   readonly isClosing: () => boolean;
 }
 
 /** Adds `/healthz` and `/readyz`, for everybody. */
-export function healthRoutes(app: FastifyInstance, { hub, store, isClosing }: Observed): void {
+export function healthRoutes(app: FastifyInstance, { hub, heads, isClosing }: Observed): void {
   app.get("/healthz", async () => ({ status: "ok" }));
 
   app.get("/readyz", async (_request, reply) => {
     if (isClosing()) return reply.code(503).send({ status: "closing" });
     try {
-      await store.heads(["readyz"]);
+      await heads(["readyz"]);
     } catch {
       return reply.code(503).send({ status: "the store cannot be read" });
     }
@@ -53,7 +60,7 @@ export interface Metrics {
   route(app: FastifyInstance): void;
 }
 
-export function createMetrics(hub: Hub): Metrics {
+export function createMetrics(hub: Hub, relay?: Pick<Relay, "stats">): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -75,6 +82,17 @@ export function createMetrics(hub: Hub): Metrics {
       collect() {
         this.reset();
         this.inc(hub.stats()[stat]);
+      },
+    });
+  }
+  for (const [stat, [name, help]] of relay ? Object.entries(RELAY_COUNTERS) : []) {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(relay!.stats()[stat as keyof typeof RELAY_COUNTERS]);
       },
     });
   }

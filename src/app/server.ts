@@ -1,13 +1,10 @@
 /** `tidings serve`, put together. */
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import cookie from "@fastify/cookie";
-import proxyAddress from "@fastify/proxy-addr";
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
+import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
-import { attachWebSocket, type NodeAdapterOptions } from "../adapters/node.ts";
 import { TidingsError } from "../errors.ts";
 import { createHub, type Hub } from "../hub/hub.ts";
 import type { Origins } from "../hub/origins.ts";
@@ -23,21 +20,13 @@ import { postRoutes } from "./api/posts.ts";
 import { sessionRoutes } from "./api/session.ts";
 import { type Auth, createAuth } from "./auth.ts";
 import { foldersOf, openBus, openLog, openStore } from "./backends.ts";
-import { trackConnections } from "./connections.ts";
-import { fallbackRoutes } from "./fallbacks.ts";
 import { firstPage, type Greeting } from "./first-start.ts";
 import { sendError } from "./http.ts";
 import { createMetrics, healthRoutes } from "./observe.ts";
 import { loadPublisher } from "./own-publisher.ts";
-import { localUrl, type Settings } from "./settings.ts";
+import { createReaderServer } from "./reader-server.ts";
+import type { Settings } from "./settings.ts";
 import { sendNotFound, siteRoutes } from "./site.ts";
-
-/** JSON bodies: a post of 1 MB may grow when it is quoted. */
-const MAX_BODY_BYTES = 8 * 1024 * 1024;
-/** Room for a channel id of 255 characters, percent-encoded. */
-const MAX_PARAM_LENGTH = 4_096;
-/** How long requests under way may take at the end; the store takes up to 4 s more to let go. */
-const CLOSE_MS = 5_000;
 
 export interface RunningServer {
   /** Where it listens, without a slash at the end. */
@@ -102,27 +91,9 @@ async function startOn(
   const pages = createPagePublisher({ store, bus, delivery, onError });
   const auth = createAuth({ ...secrets, publicUrl });
 
-  const trusts = trusting(settings.trustProxy);
-  let isClosing = false;
-  const app = Fastify({
-    loggerInstance: logger as FastifyBaseLogger,
-    logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit: MAX_BODY_BYTES,
-    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    trustProxy: trusts,
-    requestTimeout: 120_000,
-    http: { headersTimeout: 15_000 },
-    forceCloseConnections: "idle",
-    // `__proto__` is an id like any other; bodies are read by their own keys only.
-    onProtoPoisoning: "ignore",
-    onConstructorPoisoning: "ignore",
-    frameworkErrors: (error, request, reply) => {
-      sendError(error, request, reply);
-    },
-  });
-  opened.push(() => app.close());
-  app.setErrorHandler(sendError);
-  const connections = trackConnections(app);
+  const server = createReaderServer({ settings, hub, logger });
+  opened.push(server.close);
+  const { app, isClosing } = server;
   await app.register(cookie);
   const parts = {
     settings,
@@ -134,30 +105,16 @@ async function startOn(
     pages,
     auth,
     imageUrl,
-    isClosing: () => isClosing,
+    isClosing,
   };
   await addRoutes(app, parts);
-  fallbackRoutes(app, hub, addressing(trusts));
-  const detach = attachWebSocket(app.server, hub, addressing(trusts));
-  opened.push(detach);
   const first = await firstPage(store, pages);
-  await listen(app, settings);
-
-  const { port } = app.server.address() as AddressInfo;
-  const url = localUrl({ host: settings.host, port });
+  const url = await server.listen();
   const { made: isFirst } = await store.secret("greeted", () => "yes");
 
   let closing: Promise<void> | undefined;
   async function close(): Promise<void> {
-    isClosing = true;
-    logger.info({ readers: hub.stats().readers }, "closing");
-    const late = setTimeout(connections.cutAll, CLOSE_MS).unref();
-    const closed = app.close(); // stops listening at once, and waits for what was begun
-    connections.cutIdle();
-    await hub.close({ drainMs: CLOSE_MS / 2 });
-    detach();
-    await closed;
-    clearTimeout(late);
+    await server.close();
     await Promise.all([log.close(), bus.close(), delivery?.close()]);
     logger.info("closed");
   }
@@ -195,7 +152,7 @@ async function addRoutes(app: FastifyInstance, parts: Parts): Promise<void> {
   const { trustedHtml } = settings;
   const metrics = createMetrics(hub);
   metrics.observe(app);
-  healthRoutes(app, parts);
+  healthRoutes(app, { ...parts, heads: store.heads });
   sessionRoutes(app, auth);
   imageDownload(app, store);
   await siteRoutes(app, store, settings, origins);
@@ -266,43 +223,5 @@ async function writing(folder: string, write: () => Promise<unknown>): Promise<v
         cause,
       },
     );
-  }
-}
-
-/** Whether the sender `hop` proxies away may say who asked before it. */
-type Trusts = (address: string, hop: number) => boolean;
-
-function trusting(trustProxy: Settings["trustProxy"]): Trusts {
-  if (typeof trustProxy === "boolean") return () => trustProxy;
-  if (typeof trustProxy === "number") return (_address, hop) => hop < trustProxy;
-  return proxyAddress.compile([...trustProxy]);
-}
-
-/** Sockets see addresses and hosts as Fastify's requests do. */
-function addressing(trusts: Trusts): NodeAdapterOptions {
-  return {
-    addressOf: (request) => proxyAddress(request, trusts),
-    hostOf: ({ headers, socket }) => {
-      const forwarded = headers["x-forwarded-host"];
-      const isTrusted = typeof forwarded === "string" && trusts(socket.remoteAddress ?? "", 0);
-      return isTrusted ? forwarded.split(",").at(-1)!.trim() : headers.host;
-    },
-  };
-}
-
-async function listen(app: FastifyInstance, { host, port }: Settings): Promise<void> {
-  try {
-    await app.listen({ host, port });
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const why: Readonly<Record<string, string>> = {
-      EADDRINUSE: `port ${port} is taken on ${host}: end what listens there, or choose another with --port`,
-      EACCES: `port ${port} may not be listened on by this user: choose one above 1023 with --port`,
-      EADDRNOTAVAIL: `${host} is no address of this machine: choose another with --host`,
-      ENOTFOUND: `${host} is not known: choose another with --host`,
-    };
-    throw new TidingsError("settings", why[code ?? ""] ?? `cannot listen: ${(cause as Error).message}`, {
-      cause,
-    });
   }
 }

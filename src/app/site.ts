@@ -47,18 +47,7 @@ export async function siteRoutes(
     const hash = createHash("sha256").update(`${maker}\n${title}`).digest("base64url");
     return `W/"${cursor}-${hash.slice(0, 12)}"`;
   };
-  await app.register(compress, { encodings: ["br", "gzip"], threshold: 1024 });
-  await app.register(fastifyStatic, {
-    root: join(built, "assets"),
-    prefix: "/assets/",
-    decorateReply: false,
-    // Pages of other sites load them, also those that ask for CORS (modules, `integrity`) or for isolation.
-    setHeaders: (reply) =>
-      reply
-        .header("X-Content-Type-Options", "nosniff")
-        .header("Access-Control-Allow-Origin", "*")
-        .header("Cross-Origin-Resource-Policy", "cross-origin"),
-  });
+  await assetRoutes(app);
   await app.register(fastifyStatic, {
     root: join(built, "editor"),
     prefix: "/editor/",
@@ -100,6 +89,22 @@ export async function siteRoutes(
   app.get("/editor", (_request, reply) => {
     secure(reply, EDITOR_POLICY).header("Cache-Control", "no-cache");
     return reply.sendFile("index.html", join(built, "editor"), { cacheControl: false });
+  });
+}
+
+/** Adds what readers' browsers load, also on pages of other sites. */
+export async function assetRoutes(app: FastifyInstance): Promise<void> {
+  await app.register(compress, { encodings: ["br", "gzip"], threshold: 1024 });
+  await app.register(fastifyStatic, {
+    root: join(builtFolder(), "assets"),
+    prefix: "/assets/",
+    decorateReply: false,
+    // Pages of other sites load them, also those that ask for CORS (modules, `integrity`) or for isolation.
+    setHeaders: (reply) =>
+      reply
+        .header("X-Content-Type-Options", "nosniff")
+        .header("Access-Control-Allow-Origin", "*")
+        .header("Cross-Origin-Resource-Policy", "cross-origin"),
   });
 }
 

@@ -529,3 +529,15 @@ describe("operators", () => {
     expect(JSON.stringify([...page.headers])).not.toContain(server.token);
   });
 });
+
+it("an upgrade to a path that is nobody's is answered", async () => {
+  const status = await new Promise((resolve) => {
+    const socket = new WebSocket(`${server.url.replace("http", "ws")}/elsewhere`);
+    socket.on("unexpected-response", (_request, response) => {
+      resolve(response.statusCode);
+      socket.terminate();
+    });
+    socket.on("error", () => {});
+  });
+  expect(status).toBe(404);
+});

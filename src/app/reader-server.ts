@@ -1,0 +1,132 @@
+/** An HTTP server that readers connect to, whichever way they can: what `serve` and `relay` share. */
+import type { AddressInfo } from "node:net";
+import proxyAddress from "@fastify/proxy-addr";
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
+import type { Logger } from "pino";
+import { attachWebSocket, type NodeAdapterOptions } from "../adapters/node.ts";
+import { watchUpgrades } from "../adapters/upgrades.ts";
+import { TidingsError } from "../errors.ts";
+import type { Hub } from "../hub/hub.ts";
+import { trackConnections } from "./connections.ts";
+import { fallbackRoutes } from "./fallbacks.ts";
+import { sendError } from "./http.ts";
+import { localUrl, type Settings } from "./settings.ts";
+
+/** JSON bodies: a post of 1 MB may grow when it is quoted. */
+const MAX_BODY_BYTES = 8 * 1024 * 1024;
+/** Room for a channel id of 255 characters, percent-encoded. */
+const MAX_PARAM_LENGTH = 4_096;
+/** How long requests under way may take at the end; the store takes up to 4 s more to let go. */
+const CLOSE_MS = 5_000;
+
+export interface ReaderServerOptions {
+  readonly settings: Pick<Settings, "host" | "port" | "trustProxy">;
+  readonly hub: Hub;
+  readonly logger: Logger;
+  /** What a path is taken for; default: what it is. */
+  readonly rewritePath?: (url: string) => string;
+  /** How frames travel to a reader over a WebSocket. Default: whole. */
+  readonly transportOf?: NodeAdapterOptions["transportOf"];
+}
+
+export interface ReaderServer {
+  /** For the routes of whoever serves more than readers. */
+  readonly app: FastifyInstance;
+  /** Rejects with `settings` when it cannot listen as told. Resolves with its URL, without a slash at the end. */
+  listen(): Promise<string>;
+  /** From then on it takes no new work. */
+  isClosing(): boolean;
+  /** Sends readers away with a time to come back, and finishes what was begun. */
+  close(): Promise<void>;
+}
+
+export function createReaderServer(options: ReaderServerOptions): ReaderServer {
+  const { settings, hub, logger, rewritePath = (url) => url, transportOf } = options;
+  const trusts = trusting(settings.trustProxy);
+  let isClosing = false;
+  const app = Fastify({
+    loggerInstance: logger as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: MAX_BODY_BYTES,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    trustProxy: trusts,
+    requestTimeout: 120_000,
+    http: { headersTimeout: 15_000 },
+    forceCloseConnections: "idle",
+    // `__proto__` is an id like any other; bodies are read by their own keys only.
+    onProtoPoisoning: "ignore",
+    onConstructorPoisoning: "ignore",
+    rewriteUrl: ({ url = "" }) => rewritePath(url),
+    frameworkErrors: (error, request, reply) => {
+      sendError(error, request, reply);
+    },
+  });
+  app.setErrorHandler(sendError);
+  const connections = trackConnections(app);
+  const addressing = addressingBy(trusts);
+  fallbackRoutes(app, hub, addressing);
+  watchUpgrades(app.server, (request) => {
+    request.url = rewritePath(request.url ?? "");
+  });
+  const detach = attachWebSocket(app.server, hub, { ...addressing, transportOf });
+
+  async function close(): Promise<void> {
+    isClosing = true;
+    logger.info({ readers: hub.stats().readers }, "closing");
+    const late = setTimeout(connections.cutAll, CLOSE_MS).unref();
+    const closed = app.close(); // stops listening at once, and waits for what was begun
+    connections.cutIdle();
+    await hub.close({ drainMs: CLOSE_MS / 2 });
+    detach();
+    await closed;
+    clearTimeout(late);
+  }
+
+  return {
+    app,
+    async listen() {
+      await listen(app, settings);
+      return localUrl({ host: settings.host, port: (app.server.address() as AddressInfo).port });
+    },
+    isClosing: () => isClosing,
+    close,
+  };
+}
+
+/** Whether the sender `hop` proxies away may say who asked before it. */
+type Trusts = (address: string, hop: number) => boolean;
+
+function trusting(trustProxy: Settings["trustProxy"]): Trusts {
+  if (typeof trustProxy === "boolean") return () => trustProxy;
+  if (typeof trustProxy === "number") return (_address, hop) => hop < trustProxy;
+  return proxyAddress.compile([...trustProxy]);
+}
+
+/** Sockets see addresses and hosts as Fastify's requests do. */
+function addressingBy(trusts: Trusts): NodeAdapterOptions {
+  return {
+    addressOf: (request) => proxyAddress(request, trusts),
+    hostOf: ({ headers, socket }) => {
+      const forwarded = headers["x-forwarded-host"];
+      const isTrusted = typeof forwarded === "string" && trusts(socket.remoteAddress ?? "", 0);
+      return isTrusted ? forwarded.split(",").at(-1)!.trim() : headers.host;
+    },
+  };
+}
+
+async function listen(app: FastifyInstance, { host, port }: ReaderServerOptions["settings"]): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const why: Readonly<Record<string, string>> = {
+      EADDRINUSE: `port ${port} is taken on ${host}: end what listens there, or choose another with --port`,
+      EACCES: `port ${port} may not be listened on by this user: choose one above 1023 with --port`,
+      EADDRNOTAVAIL: `${host} is no address of this machine: choose another with --host`,
+      ENOTFOUND: `${host} is not known: choose another with --host`,
+    };
+    throw new TidingsError("settings", why[code ?? ""] ?? `cannot listen: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
