@@ -74,7 +74,7 @@ export async function openBus({ bus }: Settings, onError: OnError): Promise<Bus>
 }
 
 /** A missing library would be told with each attempt to connect, for ever. */
-async function need(library: string, setting: string): Promise<void> {
+export async function need(library: string, setting: string): Promise<void> {
   try {
     await import(library);
   } catch (cause) {

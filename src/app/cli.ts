@@ -10,6 +10,7 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: () => import("./commands/serve.ts"),
+  relay: () => import("./commands/relay.ts"),
   post: () => import("./commands/post.ts"),
   pages: () => import("./commands/pages.ts"),
   help: () => import("./commands/help.ts"),
@@ -53,7 +54,7 @@ function checkNode(version: string): void {
 
 // A reader of the output that leaves early (`tidings pages | head -1`) is no failure; a server goes on without.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (process.argv[2] === "serve") return;
+  if (process.argv[2] === "serve" || process.argv[2] === "relay") return;
   if (error.code === "EPIPE") process.exit();
   throw error;
 });

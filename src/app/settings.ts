@@ -39,6 +39,10 @@ export interface Settings {
   readonly publicUrl?: string;
   /** `module#name`, or the publisher itself (or its class). */
   readonly publisher?: string | object;
+  /** Of the relay: where the site's Redis is. */
+  readonly redisUrl: string;
+  /** Of the relay: the prefix of the site's channel layer. Absent: the site publishes without Django Channels. */
+  readonly channelsPrefix?: string;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 }
 
@@ -64,6 +68,8 @@ interface Setting {
   readonly flag?: "boolean";
   /** Its value never shows in a message. */
   readonly secret?: true;
+  /** What Wagtail Live calls it: the relay takes that, too. */
+  readonly wagtail?: string;
 }
 
 const integer = (max: number) =>
@@ -121,12 +127,14 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     allowed: "a host name or an address to listen on",
     help: "host name or address to listen on",
     default: "localhost",
+    wagtail: "WAGTAIL_LIVE_SERVER_HOST",
   },
   port: {
     type: integer(65_535),
     allowed: "a port number from 0 to 65535 (0: any free one)",
     help: "port to listen on; 0: any free one",
     default: "8765",
+    wagtail: "WAGTAIL_LIVE_SERVER_PORT",
   },
   token: {
     type: z.string().regex(/^[\x21-\x7e]{16,}$/),
@@ -200,6 +208,18 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     allowed: `a module and a name, such as "./publishers/mine.ts#MyWebsocketPublisher"`,
     help: "a publisher of your own: module#name",
   },
+  redisUrl: {
+    type: service("redis", "rediss"),
+    allowed: "a redis:// URL",
+    help: "the Redis of the site",
+    default: "redis://127.0.0.1:6379/1",
+    wagtail: "WAGTAIL_LIVE_REDIS_URL",
+  },
+  channelsPrefix: {
+    type: z.string().min(1),
+    allowed: "the prefix of a channel layer",
+    help: 'the prefix of the channels_redis.pubsub layer, for sites on Django Channels ("asgi")',
+  },
   logLevel: {
     type: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
     allowed: "trace, debug, info, warn, error, fatal or silent",
@@ -208,8 +228,27 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   },
 };
 
-/** Variables that are no setting of the server: for `tidings post` and `tidings pages`, and for `RedisPubSubPublisher`. */
-const OTHER_VARIABLES = ["TIDINGS_URL", "TIDINGS_REDIS_URL"];
+/** What `tidings relay` runs on. */
+export type RelaySettings = Pick<Settings, (typeof RELAY_SETTINGS)[number]>;
+
+export const RELAY_SETTINGS = [
+  "host",
+  "port",
+  "redisUrl",
+  "channelsPrefix",
+  "origins",
+  "trustProxy",
+  "maxConnectionsPerAddress",
+  "token",
+  "logLevel",
+] as const;
+
+export const SERVE_SETTINGS: readonly SettingName[] = (Object.keys(SETTINGS) as SettingName[]).filter(
+  (name) => name !== "redisUrl" && name !== "channelsPrefix",
+);
+
+/** Variables that are no setting of a server: for `tidings post` and `tidings pages`. */
+const OTHER_VARIABLES = ["TIDINGS_URL"];
 
 /** `maxConnections` → `max-connections`. */
 export function flagName(name: string): string {
@@ -221,10 +260,8 @@ export function variableName(name: string): string {
   return `TIDINGS_${flagName(name).replaceAll("-", "_").toUpperCase()}`;
 }
 
-/** The flags of these settings, for `parseCommandLine`; of all when none are named. */
-export function settingFlags(
-  names: readonly SettingName[] = Object.keys(SETTINGS) as SettingName[],
-): FlagTypes {
+/** The flags of these settings, for `parseCommandLine`. */
+export function settingFlags(names: readonly SettingName[]): FlagTypes {
   return Object.fromEntries(names.map((name) => [flagName(name), SETTINGS[name].flag ?? "string"]));
 }
 
@@ -247,23 +284,8 @@ export interface SettingSources {
  * const settings = await readSettings({ flags: { port: "9000" } });
  */
 export async function readSettings(sources: SettingSources = {}): Promise<Settings> {
-  const { flags = {}, env = process.env, cwd = process.cwd(), warn } = sources;
-  const config = await readConfig(cwd);
-  const names = Object.keys(SETTINGS) as SettingName[];
-  warnOfStrangers(env, warn);
-
-  const settings: Record<string, unknown> = {};
-  for (const name of names) {
-    const flag = flags[flagName(name)];
-    const variable = env[variableName(name)];
-    let value: unknown;
-    if (flag !== undefined) value = check(name, flag, `--${flagName(name)} (flag)`);
-    else if (variable) value = check(name, variable, `${variableName(name)} (environment)`);
-    else if (config.values[name] !== undefined) {
-      value = check(name, config.values[name], `${name} (${config.file})`);
-    } else if (SETTINGS[name].default !== undefined) value = check(name, SETTINGS[name].default, name);
-    if (value !== undefined) settings[name] = value;
-  }
+  const { cwd = process.cwd() } = sources;
+  const settings = await gather(SERVE_SETTINGS, sources, () => undefined);
   const data = resolve(cwd, settings.data as string);
   const store =
     settings.store === undefined
@@ -272,6 +294,37 @@ export async function readSettings(sources: SettingSources = {}): Promise<Settin
         ? (settings.store as string)
         : resolve(cwd, settings.store as string);
   return { ...(settings as unknown as Settings), data, store };
+}
+
+/**
+ * The same for the relay, which takes Wagtail Live's own variables, too: `TIDINGS_*` comes before them. By default any
+ * origin may read.
+ */
+export async function readRelaySettings(sources: SettingSources = {}): Promise<RelaySettings> {
+  const settings = await gather(RELAY_SETTINGS, sources, (name) => SETTINGS[name].wagtail);
+  return { ...settings, origins: settings.origins.length > 1 ? settings.origins : ["*"] };
+}
+
+async function gather(
+  names: readonly SettingName[],
+  { flags = {}, env = process.env, cwd = process.cwd(), warn }: SettingSources,
+  aliasOf: (name: SettingName) => string | undefined,
+): Promise<Settings> {
+  const config = await readConfig(cwd);
+  warnOfStrangers(env, warn);
+  const settings: Record<string, unknown> = {};
+  for (const name of names) {
+    const flag = flags[flagName(name)];
+    const variable = [variableName(name), aliasOf(name)].find((each) => each !== undefined && env[each]);
+    let value: unknown;
+    if (flag !== undefined) value = check(name, flag, `--${flagName(name)} (flag)`);
+    else if (variable !== undefined) value = check(name, env[variable], `${variable} (environment)`);
+    else if (config.values[name] !== undefined) {
+      value = check(name, config.values[name], `${name} (${config.file})`);
+    } else if (SETTINGS[name].default !== undefined) value = check(name, SETTINGS[name].default, name);
+    if (value !== undefined) settings[name] = value;
+  }
+  return settings as unknown as Settings;
 }
 
 /** Whether a setting names a server rather than a file. */

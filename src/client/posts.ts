@@ -65,6 +65,8 @@ export class LivePosts {
       for (const [id, { dataset }] of found) {
         const { wrapper } = this.#known.get(id)!;
         if (dataset.at !== undefined) wrapper.dataset.at = dataset.at;
+        // The site orders them by itself: places given since then were of a history that is over.
+        else delete wrapper.dataset.at;
         if (wrapper === next) next = wrapperFrom(next.nextElementSibling);
         else this.#list.insertBefore(wrapper, next);
       }

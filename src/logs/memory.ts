@@ -22,6 +22,13 @@ interface Channel {
   keys: Map<string, { fingerprint: string; cursor: Cursor }>;
 }
 
+export interface MemoryLog extends Log {
+  /** Begins a channel's history anew, in an epoch of its own: no cursor from before holds. */
+  renew(channel: string): void;
+  /** Lets go of a channel's history. */
+  forget(channel: string): void;
+}
+
 /**
  * A log in this process's memory: for tests, and for channels whose readers can do with losing their history
  * at a restart (they `reset`).
@@ -29,7 +36,7 @@ interface Channel {
  * @example
  * const publisher = createPublisher({ log: memoryLog(), bus: memoryBus() });
  */
-export function memoryLog(): Log {
+export function memoryLog(): MemoryLog {
   const channels = new Map<string, Channel>();
   const epochZero = newEpoch();
   const nothing = { epochs: [[epochZero, 0] as const], seq: 0, floor: 0 };
@@ -40,20 +47,8 @@ export function memoryLog(): Log {
   }
 
   function channelOf(id: string): Channel {
-    let channel = channels.get(id);
-    if (!channel) {
-      channel = {
-        epochs: beginEpoch(nothing.epochs, 1),
-        seq: 0,
-        lastAt: 0,
-        floor: 0,
-        tombstones: 0,
-        registers: new Map(),
-        order: [],
-        keys: new Map(),
-      };
-      channels.set(id, channel);
-    }
+    const channel = channels.get(id) ?? emptyChannel(beginEpoch(nothing.epochs, 1));
+    channels.set(id, channel);
     return channel;
   }
 
@@ -124,6 +119,9 @@ export function memoryLog(): Log {
       return answerSince(history, cursor === null ? missed.filter(({ removed }) => !removed) : missed);
     },
 
+    renew: (id) => void channels.set(id, emptyChannel([[newEpoch(), 0]])),
+    forget: (id) => void channels.delete(id),
+
     async heads(ids) {
       open();
       return ids.map(head);
@@ -133,6 +131,19 @@ export function memoryLog(): Log {
       isClosed = true;
       channels.clear();
     },
+  };
+}
+
+function emptyChannel(epochs: EpochStart[]): Channel {
+  return {
+    epochs,
+    seq: 0,
+    lastAt: 0,
+    floor: 0,
+    tombstones: 0,
+    registers: new Map(),
+    order: [],
+    keys: new Map(),
   };
 }
 

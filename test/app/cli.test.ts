@@ -21,6 +21,7 @@ describe("help and version", () => {
   test.for([
     [["help", "serve"], "--max-connections-per-address"],
     [["serve", "--help"], "--max-connections-per-address"],
+    [["help", "relay"], "--redis-url"],
     [["post", "finals", "-h"], "--hidden"],
     [["help", "pages"], "pages create"],
   ] as const)("%j tells of the command's flags", async ([args, flag]) => {

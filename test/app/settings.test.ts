@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   flagName,
   localUrl,
+  readRelaySettings,
   readSettings,
   SETTINGS,
   type SettingName,
@@ -206,4 +207,48 @@ test.for([
   ["::1", "http://[::1]:1"],
 ])("a server that listens on %s is reached at %s", ([host, url]) => {
   expect(localUrl({ host: host!, port: 1 })).toBe(url);
+});
+
+describe("the relay's", () => {
+  const relay = (env: Record<string, string>, flags: Record<string, string> = {}) =>
+    readRelaySettings({ flags, env, cwd });
+
+  test("defaults are Wagtail Live's, and any origin may read", async () => {
+    expect(await relay({})).toEqual({
+      host: "localhost",
+      port: 8765,
+      redisUrl: "redis://127.0.0.1:6379/1",
+      origins: ["*"],
+      trustProxy: false,
+      maxConnectionsPerAddress: 0,
+      logLevel: "info",
+    });
+  });
+
+  test("own names come before the site's", async () => {
+    const env = {
+      WAGTAIL_LIVE_REDIS_URL: "redis://site:1",
+      WAGTAIL_LIVE_SERVER_HOST: "0.0.0.0",
+      WAGTAIL_LIVE_SERVER_PORT: "9000",
+    };
+    const site = { redisUrl: "redis://site:1", host: "0.0.0.0", port: 9000 };
+    expect(await relay(env)).toMatchObject(site);
+    const own = { TIDINGS_REDIS_URL: "redis://own:1", TIDINGS_ORIGINS: "https://news.example" };
+    expect(await relay({ ...env, ...own })).toMatchObject({
+      ...site,
+      redisUrl: "redis://own:1",
+      origins: ["own", "https://news.example"],
+    });
+    expect(await relay({ ...env, ...own }, { "redis-url": "redis://flag:1" })).toMatchObject({
+      redisUrl: "redis://flag:1",
+    });
+  });
+
+  test("the site's variable is named when it is the culprit, and serve takes none of them", async () => {
+    expect(await complaint(relay({ WAGTAIL_LIVE_SERVER_PORT: "many" }))).toContain(
+      "WAGTAIL_LIVE_SERVER_PORT (environment)",
+    );
+    expect(await complaint(relay({ WAGTAIL_LIVE_REDIS_URL: "redis://:secret@x:y" }))).not.toContain("secret");
+    expect(await read({}, { WAGTAIL_LIVE_SERVER_PORT: "9000" })).toMatchObject({ port: 8765 });
+  });
 });

@@ -1,9 +1,17 @@
 /** `tidings help [command]`. */
-import { flagName, SETTINGS, type SettingName, variableName } from "../settings.ts";
+import {
+  flagName,
+  RELAY_SETTINGS,
+  SERVE_SETTINGS,
+  SETTINGS,
+  type SettingName,
+  variableName,
+} from "../settings.ts";
 
 const MAIN = `Tidings makes a page live.
 
   tidings serve                       run a live blog: reader pages, editor, API
+  tidings relay                       take the place of a Wagtail Live site's WebSocket servers
   tidings post <channel id> [text]    publish a post; reads standard input when no text is given
   tidings pages                       list the pages; also: create, delete
   tidings help [command]              this, or more about one command
@@ -37,23 +45,28 @@ tidings pages delete <channel id>            deletes one with all its posts, for
 
 ${SERVER}`;
 
-function serve(): string {
-  const names = Object.keys(SETTINGS) as SettingName[];
+function settings(names: readonly SettingName[]): string {
   const width = Math.max(...names.map((name) => flagName(name).length));
   const lines = names.map((name) => {
     const { help, default: fallback } = SETTINGS[name];
     return `  --${flagName(name).padEnd(width)}  ${help}${fallback ? ` [${fallback}]` : ""}`;
   });
-  return `tidings serve
-
-Runs a live blog. Each setting is a flag, else an environment variable (${variableName("logLevel")}=warn), else stands in
+  return `Each setting is a flag, else an environment variable (${variableName("logLevel")}=warn), else stands in
 tidings.config.ts, .js or .mjs of the current folder (export default { logLevel: "warn" }).
 
 ${lines.join("\n")}`;
 }
 
 const TOPICS: Readonly<Record<string, () => string>> = {
-  serve,
+  serve: () => `tidings serve
+
+Runs a live blog. ${settings(SERVE_SETTINGS)}`,
+  relay: () => `tidings relay
+
+Takes the place of a Wagtail Live site's WebSocket servers: the same paths, the same messages, the same Redis. Readers
+of any site may connect, unless --origins names some. Without --token it takes no updates over HTTP and shows no metrics.
+It takes the site's own variables, too: WAGTAIL_LIVE_REDIS_URL, WAGTAIL_LIVE_SERVER_HOST, WAGTAIL_LIVE_SERVER_PORT.
+${settings(RELAY_SETTINGS)}`,
   post: () => POST,
   pages: () => PAGES,
 };

@@ -2,11 +2,12 @@
 import { pino } from "pino";
 import { TidingsError } from "../../errors.ts";
 import { parseCommandLine } from "../flags.ts";
-import { readSettings, settingFlags } from "../settings.ts";
+import { readSettings, SERVE_SETTINGS, settingFlags } from "../settings.ts";
+import { hearSignals } from "./signals.ts";
 
 /** Starts the server, and closes it when a signal ends the process; a second signal does not wait. */
 export async function run(args: readonly string[]): Promise<void> {
-  const { flags, positionals } = parseCommandLine(args, settingFlags());
+  const { flags, positionals } = parseCommandLine(args, settingFlags(SERVE_SETTINGS));
   if (positionals.length > 0) {
     throw new TidingsError(
       "settings",
@@ -24,30 +25,4 @@ export async function run(args: readonly string[]): Promise<void> {
   const { greeting } = server;
   // On later starts whoever reads the log must not find a way in there.
   console.log(banner(greeting, process.stdout.isTTY || greeting.token !== undefined));
-}
-
-/** Whatever hangs, the process ends by then. */
-const MUST_END_MS = 9_500;
-
-/**
- * Ends kindly on the first signal, at once on the second, and at once before there is something to close. What
- * was acknowledged is on disk either way.
- */
-function hearSignals(): { close?: () => Promise<void> } {
-  const signals: { close?: () => Promise<void> } = {};
-  let isClosing = false;
-  const onSignal = (): void => {
-    if (isClosing || signals.close === undefined) process.exit(isClosing ? 1 : 0);
-    isClosing = true;
-    setTimeout(() => process.exit(1), MUST_END_MS).unref();
-    signals.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        console.error(error);
-        process.exit(1);
-      },
-    );
-  };
-  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
-  return signals;
 }

@@ -1,0 +1,24 @@
+/** `tidings relay`: in the place of a Wagtail Live site's WebSocket servers. */
+import { pino } from "pino";
+import { TidingsError } from "../../errors.ts";
+import { parseCommandLine } from "../flags.ts";
+import { RELAY_SETTINGS, readRelaySettings, settingFlags } from "../settings.ts";
+import { hearSignals } from "./signals.ts";
+
+export async function run(args: readonly string[]): Promise<void> {
+  const { flags, positionals } = parseCommandLine(args, settingFlags(RELAY_SETTINGS));
+  if (positionals.length > 0) {
+    throw new TidingsError(
+      "settings",
+      `tidings relay takes flags only, not ${JSON.stringify(positionals[0])}`,
+    );
+  }
+  const warn = (message: string): void => console.error(`tidings: ${message}`);
+  const settings = await readRelaySettings({ flags, warn });
+  const { startRelay } = await import("../relay.ts");
+  const signals = hearSignals();
+  const relay = await startRelay(settings, pino({ level: settings.logLevel }, process.stdout));
+  signals.close = relay.close;
+  const address = relay.url.replace(/^http/, "ws");
+  console.log(`\n  The relay is running: ${address}/ws/channel/<channel id>/\n`);
+}

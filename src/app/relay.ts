@@ -1,0 +1,127 @@
+/** `tidings relay`, put together. */
+import { randomBytes } from "node:crypto";
+import cookie from "@fastify/cookie";
+import type { Logger } from "pino";
+import { z } from "zod";
+import { TidingsError } from "../errors.ts";
+import { createHub, type Hub } from "../hub/hub.ts";
+import { checkId, draftUpdate } from "../protocol.ts";
+import { transportOfReader } from "../relay/original.ts";
+import { createRelay, type Relay } from "../relay/relay.ts";
+import { channelsSource, wagtailSource } from "../relay/sources.ts";
+import { createAuth } from "./auth.ts";
+import { need } from "./backends.ts";
+import { parse, sendError } from "./http.ts";
+import { createMetrics, healthRoutes } from "./observe.ts";
+import { createReaderServer } from "./reader-server.ts";
+import type { RelaySettings } from "./settings.ts";
+import { assetRoutes } from "./site.ts";
+
+export interface RunningRelay {
+  /** Where it listens, without a slash at the end. */
+  readonly url: string;
+  readonly hub: Hub;
+  close(): Promise<void>;
+}
+
+/** What stands before the path of a site's sockets: its servers looked at the end of it alone. */
+const PREFIX = /^\/[^?]*?(?=\/(?:ws|sse|updates)\/channel\/)/;
+
+/**
+ * Starts the relay of a Wagtail Live site. Rejects with `settings` when it cannot listen as told; a Redis that is away is
+ * waited for.
+ *
+ * @example
+ * const relay = await startRelay(await readRelaySettings(), pino());
+ */
+export async function startRelay(settings: RelaySettings, logger: Logger): Promise<RunningRelay> {
+  await need("redis", "tidings relay");
+  const onError = (err: unknown, context: object) => logger.warn({ err, ...context }, "went on without it");
+  const { redisUrl: url, channelsPrefix: prefix } = settings;
+  const source = prefix === undefined ? wagtailSource : channelsSource(prefix);
+  const relay = createRelay({ url, source, onError });
+  const { origins, maxConnectionsPerAddress } = settings;
+  const hub = createHub({ ...relay, origins, maxConnectionsPerAddress, onError });
+  const server = createReaderServer({
+    settings,
+    hub,
+    logger,
+    rewritePath: (path) => path.replace(PREFIX, ""),
+    transportOf: transportOfReader,
+  });
+
+  async function close(): Promise<void> {
+    await server.close();
+    await relay.close();
+    logger.info("closed");
+  }
+
+  try {
+    await addRoutes(server, { relay, hub, settings });
+    const listening = await server.listen();
+    let closing: Promise<void> | undefined;
+    return { url: listening, hub, close: () => (closing ??= close()) };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly relay: Relay;
+  readonly hub: Hub;
+  readonly settings: RelaySettings;
+}
+
+async function addRoutes(
+  { app, isClosing }: ReturnType<typeof createReaderServer>,
+  { relay, hub, settings }: Parts,
+): Promise<void> {
+  const { token } = settings;
+  const random = () => randomBytes(24).toString("base64url");
+  const auth = createAuth({ token: token ?? random(), sessionSecret: random() });
+  const metrics = createMetrics(hub, relay);
+  metrics.observe(app);
+  healthRoutes(app, { hub, heads: relay.log.heads, isClosing });
+  await app.register(cookie);
+  await assetRoutes(app);
+  await app.register(async (api) => {
+    api.addHook("onRequest", async (request, reply) => {
+      reply.headers({ "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" });
+      if (token === undefined) throw new TidingsError("unauthorized", NO_TOKEN);
+      auth.check(request);
+    });
+    metrics.route(api);
+
+    api.get<{ Params: { channelId: string } }>("/api/channels/:channelId", async ({ params, headers }) => {
+      const channelId = checkId(params.channelId, "channelId");
+      const { host } = headers;
+      // Asks as a reader does, so that the relay listens to the page from now on.
+      const answer = await hub.poll({ channel: channelId, host });
+      if ("status" in answer) throw new TidingsError("unavailable", answer.reason);
+      return { channelId, cursor: answer.cursor };
+    });
+
+    api.post<{ Params: { channelId: string } }>(
+      "/api/channels/:channelId/updates",
+      async (request, reply) => {
+        const channelId = checkId(request.params.channelId, "channelId");
+        const { renders, removals } = parse(Update, request.body);
+        await relay.publish(channelId, draftUpdate(renders ?? {}, removals ?? []));
+        return reply.code(202).send({ channelId });
+      },
+    );
+
+    api.all("/api/*", async () => {
+      throw new TidingsError("not_found", "there is nothing here");
+    });
+  });
+  app.setNotFoundHandler((request, reply) =>
+    sendError(new TidingsError("not_found", "there is nothing here"), request, reply),
+  );
+}
+
+const NO_TOKEN =
+  "this relay was started without a token: set TIDINGS_TOKEN to write to it and to read its metrics";
+
+const Update = z.strictObject({ renders: z.unknown().optional(), removals: z.unknown().optional() });
