@@ -118,5 +118,5 @@ function byteLength(body: string | Uint8Array): number {
 /** What a handler does with a request that is not for it. */
 export function pass(response: ServerResponse, next: (() => void) | undefined): void {
   if (next) next();
-  else send(response, { status: 404, headers: { "Content-Type": "text/plain" }, body: "no such path" });
+  else send(response, refused({ status: 404, reason: "no such path" }, {}));
 }

@@ -55,7 +55,9 @@ function instance(Found: new () => unknown, label: string): unknown {
   try {
     return new Found();
   } catch (cause) {
-    throw wrong(`${label} cannot be made: ${loadFailure(cause)}`, cause);
+    const isClass = Object.hasOwn(Found, "prototype");
+    const why = isClass ? loadFailure(cause) : "it is a function, not a class or an object with publish()";
+    throw wrong(`${label} cannot be made: ${why}`, cause);
   }
 }
 

@@ -74,7 +74,7 @@ export async function siteRoutes(
         page = await store.getPage(params.channelId);
       } catch (error) {
         if (!(error instanceof TidingsError) || error.code !== "not_found") throw error;
-        return sendPage(reply.code(404), READER_POLICY, notFoundPage(settings));
+        return sendNotFound(reply, settings);
       }
       // Old copies do no harm: the page goes on from the cursor that it was made at.
       reply.header("Cache-Control", "public, max-age=0, s-maxage=1, stale-while-revalidate=4");
@@ -110,7 +110,8 @@ export async function assetRoutes(app: FastifyInstance): Promise<void> {
 
 /** Everything that is nowhere: a page for people, a code for programs. */
 export function sendNotFound(reply: FastifyReply, settings: SiteSettings): FastifyReply {
-  return sendPage(reply.code(404), READER_POLICY, notFoundPage(settings));
+  // The page may be made the next moment: a cache must not know better.
+  return sendPage(reply.code(404).header("Cache-Control", "no-store"), READER_POLICY, notFoundPage(settings));
 }
 
 function sendPage(reply: FastifyReply, policy: string, page: string): FastifyReply {

@@ -10,8 +10,8 @@ export interface FallbackOptions extends PublisherOptions {
 const OPENS_MS = 10_000;
 /** Nor one that is open, and has brought nothing for longer than a heartbeat takes. */
 const FIRST_FRAME_MS = 40_000;
-/** One that was open for so long works, though it may have brought nothing. */
-const STEADY_MS = 10_000;
+/** One that lasts for a shorter time than the silence between two heartbeats may have been cut off for it. */
+const STEADY_MS = 30_000;
 /** How often a transport that has worked may fail in a row before the next one is tried. */
 const FAILURES = 2;
 /** How soon a better transport is tried again: at first, and at last. */
@@ -31,8 +31,8 @@ interface Attempt {
 interface AttemptEvents {
   opened(): void;
   receive(text: unknown): void;
-  /** `isBlocked`: it never worked. */
-  lost(isBlocked: boolean): void;
+  /** `isFailure`: it did not work, or not for long. */
+  lost(isFailure: boolean): void;
 }
 
 const UNHEARD: AttemptEvents = { opened() {}, receive() {}, lost() {} };
@@ -49,6 +49,8 @@ export class FallbackPublisher extends WebsocketPublisher {
   #rung = 0;
   /** Failures that the transport in use may still have. */
   #credit = 0;
+  /** It has brought something, since it is in use. */
+  #isProven = false;
   #climbMs = CLIMB_MS;
   #climbTimer: ReturnType<typeof setTimeout> | undefined;
   /** A better transport, being tried while the one in use goes on. */
@@ -78,8 +80,9 @@ export class FallbackPublisher extends WebsocketPublisher {
         isProven = true;
         connection.receive(text);
       },
-      lost: (isBlocked) => {
-        if (isBlocked && navigator.onLine) this.#failed();
+      lost: (isFailure) => {
+        if (!isFailure) this.#credit = FAILURES;
+        else if (navigator.onLine) this.#failed();
         connection.lost();
       },
     };
@@ -110,7 +113,7 @@ export class FallbackPublisher extends WebsocketPublisher {
   #attempt(rung: number, events: AttemptEvents): Attempt {
     const blocked = () => attempt.events.lost(true);
     let openedAt = 0;
-    let isHeard = false;
+    let isPlanned = false;
     let patience = setTimeout(blocked, OPENS_MS);
     let opening: { close(): void } | undefined;
     const attempt: Attempt = {
@@ -133,12 +136,13 @@ export class FallbackPublisher extends WebsocketPublisher {
     const receive = (text: unknown) => {
       opened();
       clearTimeout(patience);
-      isHeard = true;
+      // The server's word that it ends: by itself, and not for what it is.
+      isPlanned ||= `${text}`.includes('"retry":[');
       attempt.events.receive(text);
     };
     const lost = () => {
       const isSteady = openedAt && Date.now() - openedAt >= STEADY_MS;
-      attempt.events.lost(!isHeard && !isSteady);
+      attempt.events.lost(!isSteady && !isPlanned);
     };
     try {
       opening = this.#ladder[rung]!((path, at) => this.urlFor(path, at), this.cursor, {
@@ -157,15 +161,21 @@ export class FallbackPublisher extends WebsocketPublisher {
   }
 
   #proven(): void {
-    this.#credit = FAILURES;
+    if (!this.#isProven) this.#credit = FAILURES;
+    this.#isProven = true;
     if (this.#rung) this.#climbLater();
     else this.#climbMs = CLIMB_MS;
   }
 
   #failed(): void {
     if (this.#credit-- > 0) return;
+    this.#moveTo((this.#rung + 1) % this.#ladder.length);
+  }
+
+  #moveTo(rung: number): void {
+    this.#rung = rung;
     this.#credit = 0;
-    this.#rung = (this.#rung + 1) % this.#ladder.length;
+    this.#isProven = false;
   }
 
   #climbLater(): void {
@@ -187,8 +197,7 @@ export class FallbackPublisher extends WebsocketPublisher {
       receive: (text) => {
         this.#trial = undefined;
         this.#ready = trial;
-        this.#rung = rung;
-        this.#credit = 0;
+        this.#moveTo(rung);
         this.reconnect(cursor);
         trial.events.receive(text);
       },

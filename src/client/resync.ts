@@ -1,5 +1,7 @@
 import { backoff } from "./backoff.ts";
 
+const TIMEOUT_MS = 30_000;
+
 /**
  * Fetches the page's own HTML until it holds a copy of `list` that `isFresh`. Waits up to 2 s first, so that
  * readers reset together do not ask together; again, with back-off, after a stale copy or an error.
@@ -20,7 +22,10 @@ export function fetchCopy(
       const address = new URL(url(), location.href);
       address.searchParams.set("at", at);
       try {
-        const response = await fetch(address, { signal, cache: attempts ? "no-cache" : "default" });
+        const response = await fetch(address, {
+          signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+          cache: attempts ? "no-cache" : "default",
+        });
         if (response.status === 404 || response.status === 410) return resolve(null);
         if (response.ok) {
           const page = new DOMParser().parseFromString(await response.text(), "text/html");

@@ -36,6 +36,8 @@ export const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
     let timer: ReturnType<typeof setTimeout>;
     // The first answer comes at once, and shows that answers come.
     let wait = 0;
+    let mostWait = WAIT_S;
+    let isFirst = true;
     const poll = async () => {
       const asked = Date.now();
       try {
@@ -45,14 +47,20 @@ export const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
         if (!response.ok || signal.aborted) return lost();
         receive(text);
         if (frame.retry) return lost();
-        const pause = !wait ? 0 : frame.cursor === cursor ? NOTHING_MS : AGAIN_MS;
-        wait = WAIT_S;
+        const pause = isFirst ? 0 : frame.cursor === cursor ? NOTHING_MS : AGAIN_MS;
+        isFirst = false;
+        wait = mostWait;
         // Not the page's cursor: while it answers a reset, that stays where it was.
         cursor = frame.cursor;
         if (signal.aborted) return;
         timer = setTimeout(poll, Math.max(0, pause * (0.75 + Math.random() / 2) - (Date.now() - asked)));
       } catch {
-        lost();
+        // What cuts off who is silent does not cut off who does not wait.
+        if (!wait || signal.aborted) lost();
+        else {
+          wait = mostWait = 0;
+          timer = setTimeout(poll, Math.random() * AGAIN_MS);
+        }
       }
     };
     void poll();

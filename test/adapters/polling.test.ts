@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { describe, expect, it, vi } from "vitest";
 import { fetchPolling, nodePolling } from "../../src/adapters/polling.ts";
 import { memoryBus } from "../../src/buses/memory.ts";
@@ -41,6 +42,26 @@ describe("polling adapter", () => {
     vi.advanceTimersByTime(1_000);
     expect(vi.getTimerCount() - timers).toBe(0);
     vi.useRealTimers();
+    await hub.close();
+    await close();
+  });
+
+  it("ends a connection that asks on and on, and reads no answer", async () => {
+    const hub = createHub({ log: memoryLog(), bus: memoryBus() });
+    const { url, close } = await onNode(nodePolling(hub));
+    const { hostname, port, host } = new URL(url);
+    const ask = `GET /updates/channel/finals/?cursor=a.0 HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+    const socket = connect(Number(port), hostname).pause();
+    socket.on("error", () => {});
+    socket.write(ask.repeat(2_000));
+    await eventually(() => expect(hub.stats().polls).toBeGreaterThan(0));
+    await new Promise((resolve) => socket.once("close", resolve).resume());
+    expect(hub.stats().polls).toBeLessThanOrEqual(20);
+    // Who reads them may ask as often, one after the other or a few at a time.
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => answerOf(`${url}/updates/channel/finals/`)),
+    );
+    expect(answers.every(({ status }) => status === 200)).toBe(true);
     await hub.close();
     await close();
   });

@@ -64,8 +64,9 @@ Runs a live blog. ${settings(SERVE_SETTINGS)}`,
   relay: () => `tidings relay
 
 Takes the place of a Wagtail Live site's WebSocket servers: the same paths, the same messages, the same Redis. Readers
-of any site may connect, unless --origins names some. Without --token it takes no updates over HTTP and shows no metrics.
-It takes the site's own variables, too: WAGTAIL_LIVE_REDIS_URL, WAGTAIL_LIVE_SERVER_HOST, WAGTAIL_LIVE_SERVER_PORT.
+of any site may connect, unless --origins names some. Without --token it takes no updates over HTTP, and shows no
+metrics. It takes the site's own variables, too:
+WAGTAIL_LIVE_REDIS_URL, WAGTAIL_LIVE_SERVER_HOST, WAGTAIL_LIVE_SERVER_PORT.
 ${settings(RELAY_SETTINGS)}`,
   post: () => POST,
   pages: () => PAGES,
