@@ -23,8 +23,8 @@ interface Channel {
 }
 
 export interface MemoryLog extends Log {
-  /** Begins a channel's history anew, in an epoch of its own: no cursor from before holds. */
-  renew(channel: string): void;
+  /** Begins a channel's history anew, in an epoch of its own: no cursor from before holds. Its head is given back. */
+  renew(channel: string): Cursor;
   /** Lets go of a channel's history. */
   forget(channel: string): void;
 }
@@ -119,7 +119,10 @@ export function memoryLog(): MemoryLog {
       return answerSince(history, cursor === null ? missed.filter(({ removed }) => !removed) : missed);
     },
 
-    renew: (id) => void channels.set(id, emptyChannel([[newEpoch(), 0]])),
+    renew(id) {
+      channels.set(id, emptyChannel([[newEpoch(), 0]]));
+      return head(id);
+    },
     forget: (id) => void channels.delete(id),
 
     async heads(ids) {

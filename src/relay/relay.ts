@@ -84,8 +84,14 @@ export function createRelay(options: RelayOptions): Relay {
   }
 
   kept.onStatus((status) => {
-    // What came meanwhile went by unheard: no cursor holds any more.
-    if (status === "up") for (const { page } of pages.values()) log.renew(page);
+    // What came meanwhile went by unheard: no cursor holds any more. Readers are to know before the next message comes:
+    // it would be part of what they are told to reset to, and those with the original script take no reset.
+    if (status === "up") {
+      for (const { page, listeners } of pages.values()) {
+        const cursor = log.renew(page);
+        for (const listener of listeners) listener({ cursor });
+      }
+    }
     for (const listener of statusListeners) listener(status);
   });
 
