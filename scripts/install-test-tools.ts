@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chromiumPath } from "../test/support/browser.ts";
+import { pythonWith } from "../test/support/python.ts";
 import { isInstalled, type ServiceKind } from "../test/support/services.ts";
 
 interface Tool {
@@ -40,6 +41,13 @@ const TOOLS: readonly Tool[] = [
   server("PostgreSQL", "postgres", ["postgresql"]),
   server("RabbitMQ", "rabbitmq", ["rabbitmq-server"]),
   server("nginx", "nginx", ["nginx", "openssl"]),
+  {
+    name: "Django, redis-py and channels_redis",
+    isThere: () => pythonWith("django", "redis", "channels_redis") !== undefined,
+    packages: ["python3-django", "python3-redis", "python3-channels-redis"],
+    otherwise: "",
+    optional: process.env.CI === undefined,
+  },
 ];
 
 const missing = (): readonly Tool[] => TOOLS.filter((tool) => !tool.isThere());
