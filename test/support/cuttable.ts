@@ -7,6 +7,8 @@ export interface Cuttable {
   /** Ends all connections, and refuses new ones until `mend`. */
   cut(): void;
   mend(): void;
+  /** Connections that there are stay open and carry nothing more, as when a firewall forgot them; new ones work. */
+  forget(): void;
   close(): Promise<void>;
 }
 
@@ -54,6 +56,9 @@ export async function cuttable(
     },
     mend() {
       isCut = false;
+    },
+    forget() {
+      for (const socket of sockets) socket.unpipe().resume();
     },
     async close() {
       for (const socket of sockets) socket.destroy();

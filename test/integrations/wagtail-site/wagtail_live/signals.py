@@ -1,0 +1,3 @@
+from django.dispatch import Signal
+
+live_page_update = Signal()
