@@ -35,10 +35,15 @@ export interface Observed {
   readonly heads: Log["heads"];
   /** From then on the server takes no new work. */
   readonly isClosing: () => boolean;
+  /** What it serves comes over the bus alone: without it another server had better take the readers. */
+  readonly isDeafWithoutBus?: boolean;
 }
 
 /** Adds `/healthz` and `/readyz`, for everybody. */
-export function healthRoutes(app: FastifyInstance, { hub, heads, isClosing }: Observed): void {
+export function healthRoutes(
+  app: FastifyInstance,
+  { hub, heads, isClosing, isDeafWithoutBus = false }: Observed,
+): void {
   app.get("/healthz", async () => ({ status: "ok" }));
 
   app.get("/readyz", async (_request, reply) => {
@@ -48,8 +53,10 @@ export function healthRoutes(app: FastifyInstance, { hub, heads, isClosing }: Ob
     } catch {
       return reply.code(503).send({ status: "the store cannot be read" });
     }
+    const bus = hub.busStatus();
+    if (bus === "down" && isDeafWithoutBus) return reply.code(503).send({ status: "hears nothing", bus });
     // Without its bus a server still delivers: it asks the log every second.
-    return { status: "ok", bus: hub.busStatus() };
+    return { status: "ok", bus };
   });
 }
 

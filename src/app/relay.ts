@@ -56,6 +56,9 @@ export async function startRelay(settings: RelaySettings, logger: Logger): Promi
     logger.info("closed");
   }
 
+  relay.bus.onStatus?.((status) => {
+    if (status === "up") logger.info("hears the site again");
+  });
   try {
     await addRoutes(server, { relay, hub, settings });
     const listening = await server.listen();
@@ -82,7 +85,7 @@ async function addRoutes(
   const auth = createAuth({ token: token ?? random(), sessionSecret: random() });
   const metrics = createMetrics(hub, relay);
   metrics.observe(app);
-  healthRoutes(app, { hub, heads: relay.log.heads, isClosing });
+  healthRoutes(app, { hub, heads: relay.log.heads, isClosing, isDeafWithoutBus: true });
   await app.register(cookie);
   await assetRoutes(app);
   await app.register(async (api) => {
@@ -93,21 +96,15 @@ async function addRoutes(
     });
     metrics.route(api);
 
-    api.get<{ Params: { channelId: string } }>("/api/channels/:channelId", async ({ params, headers }) => {
-      const channelId = checkId(params.channelId, "channelId");
-      const { host } = headers;
-      // Asks as a reader does, so that the relay listens to the page from now on.
-      const answer = await hub.poll({ channel: channelId, host });
-      if ("status" in answer) throw new TidingsError("unavailable", answer.reason);
-      return { channelId, cursor: answer.cursor };
-    });
-
     api.post<{ Params: { channelId: string } }>(
       "/api/channels/:channelId/updates",
       async (request, reply) => {
         const channelId = checkId(request.params.channelId, "channelId");
         const { renders, removals } = parse(Update, request.body);
-        await relay.publish(channelId, draftUpdate(renders ?? {}, removals ?? []));
+        const draft = draftUpdate(renders ?? {}, removals ?? []);
+        if (request.headers["idempotency-key"] !== undefined) throw unkept("Idempotency-Key");
+        if ([...draft.renders.values()].some(({ version }) => version !== undefined)) throw unkept("version");
+        await relay.publish(channelId, draft);
         return reply.code(202).send({ channelId });
       },
     );
@@ -120,6 +117,11 @@ async function addRoutes(
     sendError(new TidingsError("not_found", "there is nothing here"), request, reply),
   );
 }
+
+const unkept = (field: string): TidingsError =>
+  new TidingsError("invalid", `${field} cannot be heeded: a relay keeps nothing; tidings serve does`, {
+    field,
+  });
 
 const NO_TOKEN =
   "this relay was started without a token: set TIDINGS_TOKEN to write to it and to read its metrics";

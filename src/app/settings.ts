@@ -301,6 +301,11 @@ export async function readSettings(sources: SettingSources = {}): Promise<Settin
  * origin may read.
  */
 export async function readRelaySettings(sources: SettingSources = {}): Promise<RelaySettings> {
+  const { env = process.env, warn } = sources;
+  for (const name of SERVE_SETTINGS.filter((each) => !(RELAY_SETTINGS as readonly string[]).includes(each))) {
+    const hint = name === "bus" ? ": the site's Redis is TIDINGS_REDIS_URL" : "";
+    if (env[variableName(name)]) warn?.(`${variableName(name)} (environment) is not for the relay${hint}`);
+  }
   const settings = await gather(RELAY_SETTINGS, sources, (name) => SETTINGS[name].wagtail);
   return { ...settings, origins: settings.origins.length > 1 ? settings.origins : ["*"] };
 }

@@ -47,7 +47,7 @@ export const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
         if (!response.ok || signal.aborted) return lost();
         receive(text);
         if (frame.retry) return lost();
-        const pause = isFirst ? 0 : frame.cursor === cursor ? NOTHING_MS : AGAIN_MS;
+        const pause = isFirst ? 0 : frame.cursor === cursor || frame.reset ? NOTHING_MS : AGAIN_MS;
         isFirst = false;
         wait = mostWait;
         // Not the page's cursor: while it answers a reset, that stays where it was.

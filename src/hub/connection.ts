@@ -22,6 +22,11 @@ export interface Transport<F> {
   encode(text: string, cursor: Cursor): F;
   /** A reader who has missed nothing gets a heartbeat at once: it shows that nothing holds the stream up. */
   readonly greets?: boolean;
+  /**
+   * Its readers know no `reset`: instead of one they are sent what the new epoch holds, from its beginning. For logs
+   * whose epochs begin at 0.
+   */
+  readonly knowsNoReset?: boolean;
 }
 
 /** Who asks for a page, and from where in its history: what is known before there is an answer. */

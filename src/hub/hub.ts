@@ -8,6 +8,7 @@ import {
   encodeHeartbeat,
   encodeRetry,
   encodeUpdate,
+  formatCursor,
   isId,
   parseCursor,
 } from "../protocol.ts";
@@ -57,6 +58,8 @@ const MAX_MESSAGE_BYTES = 4096;
 const RETURNS_PER_SECOND = 500;
 /** Channels without readers that are kept subscribed, at most. */
 const MAX_IDLE_CHANNELS = 1_000;
+/** Subscriptions that may wait for a bus that is away, before polls of pages that nobody reads are refused. */
+const MAX_SUBSCRIBING = 1_000;
 /** Questions of polling readers that the log answers at a time. */
 const MAX_POLLS_ASKED = 16;
 /** A channel without readers is kept subscribed for this long, for the one who reloads. */
@@ -196,6 +199,8 @@ export function createHub({
 }: HubOptions): Hub {
   const channels = new Map<string, Channel>();
   const addresses = new Map<string, number>();
+  /** Subscriptions that the bus has not answered yet. */
+  let subscribing = 0;
   const answers = keepAnswers(MAX_ANSWERS_BYTES);
   const polls = atMost(MAX_POLLS_ASKED);
   const counts = {
@@ -311,8 +316,10 @@ export function createHub({
       else clearInterval(asking);
     }, ASKED_WHILE_DEAF_MS).unref();
     const attempt = async (pause: number): Promise<void> => {
+      subscribing++;
       try {
-        const unsubscribe = await bus.subscribe(channel.id, (announcement) => hear(channel, announcement));
+        const subscription = bus.subscribe(channel.id, (announcement) => hear(channel, announcement));
+        const unsubscribe = await subscription.finally(() => subscribing--);
         channel.unsubscribe = unsubscribe;
         channel.isSubscribed = true;
         refused.delete(channel);
@@ -385,8 +392,9 @@ export function createHub({
     let frame: unknown;
     for (const member of channel.current) {
       const connection = member.connection!;
-      if (connection.bufferedAmount > MAX_BUFFERED_BYTES) {
-        member.cursor = before;
+      const isPassed = frames.isReset && member.transport.knowsNoReset;
+      if (isPassed || connection.bufferedAmount > MAX_BUFFERED_BYTES) {
+        member.cursor = isPassed ? beginningOf(frames.cursor) : before;
         channel.current.delete(member);
         channel.lagging.add(member);
         continue;
@@ -444,6 +452,12 @@ export function createHub({
     member.busy = true;
     missed(channel, cursor).then(
       (frames) => {
+        if (frames.isReset && member.transport.knowsNoReset && cursor !== beginningOf(frames.cursor)) {
+          member.cursor = beginningOf(frames.cursor);
+          member.busy = false;
+          catchUp(member);
+          return;
+        }
         const moved = frames.cursor !== cursor;
         member.cursor = frames.cursor;
         // A connection may say that it has drained while it is being written to: until then it stays busy.
@@ -495,6 +509,7 @@ export function createHub({
   async function poll(question: Question): Promise<Polled | Refusal> {
     const refusal = check(question);
     if (refusal) return refusal;
+    if (!channels.has(question.channel) && subscribing >= MAX_SUBSCRIBING) return refuse(503, UNREADABLE, 5);
     const channel = channelOf(question.channel);
     channel.entering++;
     try {
@@ -706,6 +721,10 @@ export function createHub({
 }
 
 // ----------------------------------------------------------------------------------------------------------
+
+function beginningOf(cursor: Cursor): Cursor {
+  return formatCursor(parseCursor(cursor)!.epoch, 0);
+}
 
 function isIdle({ current, lagging, entering }: Channel): boolean {
   return current.size + lagging.size + entering === 0;

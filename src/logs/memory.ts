@@ -29,6 +29,11 @@ export interface MemoryLog extends Log {
   forget(channel: string): void;
 }
 
+export interface MemoryLogOptions {
+  /** An update that changes nothing is one all the same: whoever publishes it again may know of somebody who missed it. */
+  readonly keepsRepeats?: boolean;
+}
+
 /**
  * A log in this process's memory: for tests, and for channels whose readers can do with losing their history
  * at a restart (they `reset`).
@@ -36,7 +41,7 @@ export interface MemoryLog extends Log {
  * @example
  * const publisher = createPublisher({ log: memoryLog(), bus: memoryBus() });
  */
-export function memoryLog(): MemoryLog {
+export function memoryLog(options: MemoryLogOptions = {}): MemoryLog {
   const channels = new Map<string, Channel>();
   const epochZero = newEpoch();
   const nothing = { epochs: [[epochZero, 0] as const], seq: 0, floor: 0 };
@@ -94,7 +99,7 @@ export function memoryLog(): MemoryLog {
         });
       }
       const channel = channelOf(id);
-      const { changed, lastAt } = applyDraft(draft, channel, (post) => channel.registers.get(post));
+      const { changed, lastAt } = applyDraft(draft, channel, (post) => channel.registers.get(post), options);
       if (changed.length > 0) {
         channel.seq++;
         channel.lastAt = lastAt;

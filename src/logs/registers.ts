@@ -26,12 +26,14 @@ export interface Counters {
 
 /**
  * The registers that a draft changes, in their places, all with the next number; none when nothing changes.
- * `find` gives a post's register as it is.
+ * `find` gives a post's register as it is; with `keepsRepeats` what is so already
+ * changes, too.
  */
 export function applyDraft(
   draft: Draft,
   counters: Counters,
   find: (id: string) => Register | undefined,
+  { keepsRepeats = false }: { readonly keepsRepeats?: boolean } = {},
 ): { readonly changed: readonly Register[]; readonly lastAt: number } {
   const seq = counters.seq + 1;
   let lastAt = counters.lastAt;
@@ -47,13 +49,13 @@ export function applyDraft(
       known.show === show &&
       known.content === content &&
       known.version === version;
-    if (older || same) continue;
+    if (older || (same && !keepsRepeats)) continue;
     const at = known && !known.removed ? known.at : ++lastAt;
     changed.push({ id, at, seq, show, content, version: version ?? known?.version ?? null, removed: false });
   }
   for (const id of removals) {
     const known = find(id);
-    if (known?.removed) continue;
+    if (known?.removed && !keepsRepeats) continue;
     const { at = 0, version = null } = known ?? {};
     changed.push({ id, at, seq, show: false, content: "", version, removed: true });
   }

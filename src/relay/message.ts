@@ -34,13 +34,13 @@ export function readMessage(data: Uint8Array): Draft {
 }
 
 /** @param text The JSON that the value came from, for the order of ids that look like integers. */
-export function toDraft(value: unknown, text?: string): Draft {
+function toDraft(value: unknown, text: string): Draft {
   if (typeof value !== "object" || value === null || !("renders" in value) || !("removals" in value)) {
     throw invalid("a message without renders and removals");
   }
   const { renders, removals } = value;
   const isObject = typeof renders === "object" && renders !== null && !Array.isArray(renders);
-  if (!isObject || text === undefined || !Object.keys(renders).some(isInteger)) {
+  if (!isObject || !Object.keys(renders).some(isInteger)) {
     return draftUpdate(renders, removals);
   }
   const byId = renders as Readonly<Record<string, unknown>>;

@@ -10,6 +10,7 @@ const NOTHING = Buffer.alloc(0);
  * reset) they are not sent.
  */
 export const originalTransport: Transport<Buffer> = {
+  knowsNoReset: true,
   encode(text) {
     if (text.startsWith('{"renders":{},"removals":[]')) return NOTHING;
     // In the JSON of a content every quote is escaped: what is found is no content.

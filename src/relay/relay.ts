@@ -43,7 +43,8 @@ export interface Relay {
 export function createRelay(options: RelayOptions): Relay {
   const where = "relay";
   const { source = wagtailSource, onError = (error, context) => console.error(error, context) } = options;
-  const log = memoryLog();
+  // An editor who saves again, for a reader who lacks it, is heard.
+  const log = memoryLog({ keepsRepeats: true });
   const library = redisLibrary(options, where);
   const link = redisLink(options, where);
   const pages = new Map<string, { readonly page: string; readonly listeners: Set<Listener> }>();
@@ -132,10 +133,8 @@ export function createRelay(options: RelayOptions): Relay {
   };
 
   async function publish(page: string, { renders, removals }: Draft): Promise<void> {
-    const shown = [...renders].map(([id, { show, content }]) => [id, { show, content }]);
-    const message = source.write({ renders: Object.fromEntries(shown), removals });
     const channel = source.channelOf(page);
-    await link.send(channel, ["PUBLISH", channel, message]);
+    await link.send(channel, ["PUBLISH", channel, source.write({ renders, removals })]);
   }
 
   async function close(): Promise<void> {

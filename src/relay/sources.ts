@@ -2,8 +2,8 @@
 import { decode, encode } from "@msgpack/msgpack";
 import { groupOf } from "../buses/redis.ts";
 import { TidingsError } from "../errors.ts";
-import type { Draft } from "../protocol.ts";
-import { MAX_MESSAGE_BYTES, readMessage, toDraft } from "./message.ts";
+import { type Draft, draftUpdate } from "../protocol.ts";
+import { MAX_MESSAGE_BYTES, readMessage } from "./message.ts";
 
 /** How updates of a page stand on Redis Pub/Sub. */
 export interface Source {
@@ -12,20 +12,20 @@ export interface Source {
   /** The update in a message; `null`: it holds none. Throws `invalid`. */
   read(data: Uint8Array): Draft | null;
   /** The message of an update. */
-  write(update: WagtailUpdate): string | Buffer;
-}
-
-/** An update in Wagtail Live's own shape. */
-export interface WagtailUpdate {
-  readonly renders: Readonly<Record<string, { readonly show: boolean; readonly content: string }>>;
-  readonly removals: readonly string[];
+  write(update: Draft): string | Buffer;
 }
 
 /** `WebsocketsPublisher` and `StarlettePublisher`: JSON on `group_<page>`. */
 export const wagtailSource: Source = {
   channelOf: groupOf,
   read: readMessage,
-  write: (update) => JSON.stringify(update),
+  // By hand, for objects would put ids that look like integers first.
+  write({ renders, removals }) {
+    const posts = [...renders].map(
+      ([id, { show, content }]) => `${JSON.stringify(id)}: ${JSON.stringify({ show, content })}`,
+    );
+    return `{"renders": {${posts.join(", ")}}, "removals": ${JSON.stringify(removals)}}`;
+  },
 };
 
 /**
@@ -43,15 +43,32 @@ export function channelsSource(prefix: string): Source {
       }
       let event: unknown;
       try {
-        event = decode(data);
+        event = decode(data, { mapKeyConverter: (key) => MARK + String(key) });
       } catch (cause) {
         const detail =
           "a message that is no MessagePack (a layer with symmetric_encryption_keys cannot be read)";
         throw new TidingsError("invalid", detail, { where, cause });
       }
-      const isUpdate = (event as { type?: unknown } | null)?.type === "update";
-      return isUpdate ? toDraft(event) : null;
+      const { type, renders, removals } = unmarked(event);
+      if (type !== "update") return null;
+      const posts = entriesOf(renders).map(([id, render]) => [id, unmarked(render)] as const);
+      return draftUpdate(new Map(posts), removals);
     },
-    write: (update) => Buffer.from(encode({ type: "update", ...update })),
+    write({ renders, removals }) {
+      const posts = Object.fromEntries(
+        [...renders].map(([id, { show, content }]) => [id, { show, content }]),
+      );
+      return Buffer.from(encode({ type: "update", renders: posts, removals }));
+    },
   };
 }
+
+/** Before each key: with it, no key looks like an integer, and all keep their order. */
+const MARK = "_";
+
+function entriesOf(marked: unknown): [string, unknown][] {
+  if (typeof marked !== "object" || marked === null || Array.isArray(marked)) return [];
+  return Object.entries(marked).map(([key, value]) => [key.slice(MARK.length), value]);
+}
+
+const unmarked = (value: unknown): Readonly<Record<string, unknown>> => Object.fromEntries(entriesOf(value));

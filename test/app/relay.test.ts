@@ -206,19 +206,58 @@ describeWith("redis", () => {
     expect(await without.text()).toContain("TIDINGS_TOKEN");
     await redis.kill();
     expect((await post(relay.url, update)).status).toBe(503);
+    expect((await fetch(`${relay.url}/readyz`)).status).toBe(503);
     socket.terminate();
     await other.close();
   }, 45_000);
 
-  test("a CMS that asks for the cursor before it renders loses nothing on the way to the reader", async () => {
-    const authorization = "Bearer a-token-of-the-tests";
-    const asked = await fetch(`${relay.url}/api/channels/finals`, { headers: { authorization } });
-    const { cursor } = (await asked.json()) as { cursor: string };
-    await site.publish("finals", { renders: [render("meanwhile")] });
-    const { frames } = await read(`/ws/channel/finals/?cursor=${cursor}`);
+  test("gives out no cursors, which another relay would not know, and takes nothing that it cannot keep", async () => {
+    const headers = { authorization: "Bearer a-token-of-the-tests", "content-type": "application/json" };
+    expect((await fetch(`${relay.url}/api/channels/finals`, { headers })).status).toBe(404);
+    const post = (body: object, more: Record<string, string> = {}) =>
+      fetch(`${relay.url}/api/channels/finals/updates`, {
+        method: "POST",
+        headers: { ...headers, ...more },
+        body: JSON.stringify(body),
+      });
+    const versioned = await post({ renders: { a: { show: true, content: "", version: 2 } } });
+    expect([versioned.status, (await versioned.json()).error.field]).toEqual([400, "version"]);
+    expect((await post({ renders: {} }, { "Idempotency-Key": "k" })).status).toBe(400);
+    const { frames } = await read("/ws/channel/finals/?cursor=");
+    await post({ renders: ["10", "9"].map((id) => ({ id, show: true, content: id })) });
     await eventually(() => expect(frames).toHaveLength(1));
-    expect(frames[0]).toMatchObject({ renders: { meanwhile: { show: true } } });
+    expect(frames[0]).toMatchObject({ renders: { 10: { at: 1 }, 9: { at: 2 } } });
   });
+
+  test("what is published again is sent again: somebody may have missed it", async () => {
+    const { frames } = await read("/ws/channel/finals/");
+    for (let n = 0; n < 2; n++) await site.publish("finals", { renders: [render("a")], removals: ["z"] });
+    await eventually(() => expect(frames).toHaveLength(2));
+    expect(frames[1]).toEqual(frames[0]);
+  });
+
+  test("original clients get all that Redis took since it is back, also those who read slowly", async () => {
+    const quick = await read("/ws/channel/finals/");
+    const slow = await read("/ws/channel/finals/");
+    slow.socket.pause();
+    const large = "x".repeat(500_000);
+    for (let n = 0; n < 20; n++) await site.publish("finals", { renders: [render(`before ${n}`, large)] });
+    const taken: string[] = [];
+    await redis.kill();
+    await redis.start();
+    const until = Date.now() + 15_000;
+    for (let n = 0; taken.length < 20 && Date.now() < until; n++) {
+      const heard = await site.publish("finals", { renders: [render(`after ${n}`)] }).catch(() => 0);
+      if (heard === 1) taken.push(`after ${n}`);
+    }
+    expect(taken).toHaveLength(20);
+    slow.socket.resume();
+    const after = (frames: readonly Record<string, unknown>[]) =>
+      frames.flatMap(({ renders }) => Object.keys(renders as object)).filter((id) => id.startsWith("after"));
+    for (const { frames } of [quick, slow]) {
+      await eventually(() => expect(after(frames).filter((id) => taken.includes(id))).toEqual(taken), 15_000);
+    }
+  }, 60_000);
 
   test("serves readers where WebSockets are blocked, and the scripts", async () => {
     const polled = await fetch(`${relay.url}/updates/channel/finals/`);

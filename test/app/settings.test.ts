@@ -244,6 +244,16 @@ describe("the relay's", () => {
     });
   });
 
+  test("what is for serve alone is told, and what to set instead", async () => {
+    const warnings: string[] = [];
+    const env = { TIDINGS_BUS: "redis://x", TIDINGS_STORE: "y" };
+    await readRelaySettings({ env, cwd, warn: (message) => warnings.push(message) });
+    expect(warnings).toEqual([
+      "TIDINGS_STORE (environment) is not for the relay",
+      "TIDINGS_BUS (environment) is not for the relay: the site's Redis is TIDINGS_REDIS_URL",
+    ]);
+  });
+
   test("the site's variable is named when it is the culprit, and serve takes none of them", async () => {
     expect(await complaint(relay({ WAGTAIL_LIVE_SERVER_PORT: "many" }))).toContain(
       "WAGTAIL_LIVE_SERVER_PORT (environment)",

@@ -126,7 +126,8 @@ describe.each(SERVICES)("$name", ({ make, module, env }) => {
     service.mishap = answer(500);
     const pausing = made();
     const paused = publish(pausing);
-    await expect.poll(() => service.asked.length).toBe(2);
+    // It may have tried again by then.
+    await expect.poll(() => service.asked.length).toBeGreaterThan(1);
     pausing.close();
     await expect(paused).rejects.toMatchObject({ code: "closed" });
     await expect(publish(publisher)).rejects.toMatchObject({ code: "closed" });

@@ -45,11 +45,17 @@ tidings pages delete <channel id>            deletes one with all its posts, for
 
 ${SERVER}`;
 
-function settings(names: readonly SettingName[]): string {
+/** What is otherwise for the relay. */
+const RELAY_HELP: Partial<Record<SettingName, string>> = {
+  token: "what writing over HTTP and metrics need; none: there are neither",
+  origins: "sites whose pages may read; none: any",
+};
+
+function settings(names: readonly SettingName[], otherwise: typeof RELAY_HELP = {}): string {
   const width = Math.max(...names.map((name) => flagName(name).length));
   const lines = names.map((name) => {
     const { help, default: fallback } = SETTINGS[name];
-    return `  --${flagName(name).padEnd(width)}  ${help}${fallback ? ` [${fallback}]` : ""}`;
+    return `  --${flagName(name).padEnd(width)}  ${otherwise[name] ?? help}${fallback ? ` [${fallback}]` : ""}`;
   });
   return `Each setting is a flag, else an environment variable (${variableName("logLevel")}=warn), else stands in
 tidings.config.ts, .js or .mjs of the current folder (export default { logLevel: "warn" }).
@@ -67,7 +73,7 @@ Takes the place of a Wagtail Live site's WebSocket servers: the same paths, the 
 of any site may connect, unless --origins names some. Without --token it takes no updates over HTTP, and shows no
 metrics. It takes the site's own variables, too:
 WAGTAIL_LIVE_REDIS_URL, WAGTAIL_LIVE_SERVER_HOST, WAGTAIL_LIVE_SERVER_PORT.
-${settings(RELAY_SETTINGS)}`,
+${settings(RELAY_SETTINGS, RELAY_HELP)}`,
   post: () => POST,
   pages: () => PAGES,
 };
