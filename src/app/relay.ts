@@ -60,7 +60,7 @@ export async function startRelay(settings: RelaySettings, logger: Logger): Promi
     if (status === "up") logger.info("hears the site again");
   });
   try {
-    await addRoutes(server, { relay, hub, settings });
+    await addRoutes(server, { relay, hub, settings, logger });
     const listening = await server.listen();
     let closing: Promise<void> | undefined;
     return { url: listening, hub, close: () => (closing ??= close()) };
@@ -74,11 +74,12 @@ interface Parts {
   readonly relay: Relay;
   readonly hub: Hub;
   readonly settings: RelaySettings;
+  readonly logger: Logger;
 }
 
 async function addRoutes(
   { app, isClosing }: ReturnType<typeof createReaderServer>,
-  { relay, hub, settings }: Parts,
+  { relay, hub, settings, logger }: Parts,
 ): Promise<void> {
   const { token } = settings;
   const random = () => randomBytes(24).toString("base64url");
@@ -104,7 +105,13 @@ async function addRoutes(
         const draft = draftUpdate(renders ?? {}, removals ?? []);
         if (request.headers["idempotency-key"] !== undefined) throw unkept("Idempotency-Key");
         if ([...draft.renders.values()].some(({ version }) => version !== undefined)) throw unkept("version");
-        await relay.publish(channelId, draft);
+        try {
+          await relay.publish(channelId, draft);
+        } catch (err) {
+          logger.warn({ err, channel: channelId }, "an update was not passed on");
+          const error = { code: "unavailable", message: "Redis cannot be reached now; try again" };
+          return reply.code(503).header("Retry-After", "5").send({ error });
+        }
         return reply.code(202).send({ channelId });
       },
     );

@@ -205,7 +205,11 @@ describeWith("redis", () => {
     expect(without.status).toBe(401);
     expect(await without.text()).toContain("TIDINGS_TOKEN");
     await redis.kill();
-    expect((await post(relay.url, update)).status).toBe(503);
+    const away = await post(relay.url, update);
+    expect([away.status, await away.text()]).toEqual([
+      503,
+      expect.stringContaining("Redis cannot be reached"),
+    ]);
     expect((await fetch(`${relay.url}/readyz`)).status).toBe(503);
     socket.terminate();
     await other.close();
