@@ -3,6 +3,7 @@ import type { Admitted, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { type Cursor, encodeHeartbeat } from "../protocol.ts";
 import type { NodeAdapterOptions } from "./node.ts";
+import { periodic } from "./periodic.ts";
 import {
   type Answer,
   type Asked,
@@ -160,16 +161,9 @@ interface Waiting {
 
 /** Readers whose answer waits for a frame: each costs an entry, and one timer is for all. */
 function waitingRoom() {
-  const all = new Set<Waiting>();
-  let timer: NodeJS.Timeout | undefined;
-
-  function look(): void {
-    const now = performance.now();
-    for (const each of all) if (each.until <= now) each.end(each.nothing());
-    if (all.size > 0) return;
-    clearInterval(timer);
-    timer = undefined;
-  }
+  const all = periodic<Waiting>(WAITING_LOOKED_AT_MS, (each) => {
+    if (each.until <= performance.now()) each.end(each.nothing());
+  });
 
   return {
     /** The first frame; after `waitMs` one that says that nothing has come; `null` when the reader has left. */
@@ -195,7 +189,6 @@ function waitingRoom() {
           },
         };
         all.add(waiting);
-        timer ??= setInterval(look, WAITING_LOOKED_AT_MS).unref();
         gone(() => waiting.end(null));
         reader = admitted.open({
           send: waiting.end,

@@ -2,6 +2,7 @@ import type { Admitted, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { NodeAdapterOptions } from "./node.ts";
 import { LOOKED_AT_MS, patienceFor } from "./patience.ts";
+import { periodic } from "./periodic.ts";
 import {
   type Answer,
   type Asked,
@@ -150,28 +151,19 @@ interface Watch {
 
 /** Cuts off readers that are gone without a word; who only reads slowly is seen to take bytes, and stays. */
 function watched(): Watch {
-  const all = new Map<Watched, { taken: number; stalled: number }>();
-  let timer: NodeJS.Timeout | undefined;
-
-  function look(): void {
-    for (const [stream, seen] of all) {
-      const [held, taken] = [stream.held(), stream.taken()];
-      seen.stalled = held > 0 && taken <= seen.taken ? seen.stalled + 1 : 0;
-      seen.taken = taken;
-      if (seen.stalled >= patienceFor(held + Math.min(taken, MAX_UNSEEN_BYTES))) stream.cut();
-    }
-  }
+  const all = periodic<{ readonly stream: Watched; taken: number; stalled: number }>(LOOKED_AT_MS, (seen) => {
+    const { stream } = seen;
+    const [held, taken] = [stream.held(), stream.taken()];
+    seen.stalled = held > 0 && taken <= seen.taken ? seen.stalled + 1 : 0;
+    seen.taken = taken;
+    if (seen.stalled >= patienceFor(held + Math.min(taken, MAX_UNSEEN_BYTES))) stream.cut();
+  });
 
   return {
     add(stream) {
-      all.set(stream, { taken: stream.taken(), stalled: 0 });
-      timer ??= setInterval(look, LOOKED_AT_MS).unref();
-      return () => {
-        all.delete(stream);
-        if (all.size > 0) return;
-        clearInterval(timer);
-        timer = undefined;
-      };
+      const seen = { stream, taken: stream.taken(), stalled: 0 };
+      all.add(seen);
+      return () => all.delete(seen);
     },
   };
 }

@@ -2,6 +2,7 @@ import type { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
 import type { Admitted, Connection, Transport } from "../hub/connection.ts";
 import { LOOKED_AT_MS, patienceFor } from "./patience.ts";
+import { periodic } from "./periodic.ts";
 
 /** Texts as `ws` sends them: one Buffer for all readers. */
 export const wsTransport: Transport<Buffer> = { encode: (text) => Buffer.from(text) };
@@ -25,16 +26,12 @@ export interface WsReaders {
 }
 
 export function wsReaders(): WsReaders {
-  const all = new Set<Held>();
-  let ping: NodeJS.Timeout | undefined;
+  const all = periodic(LOOKED_AT_MS, lookAt);
 
   return {
     open(answer, ws, socket) {
       const held: Held = { ws, socket, answered: true, missed: 0, pingedAt: 0, arrived: 0 };
       all.add(held);
-      ping ??= setInterval(() => {
-        for (const each of all) lookAt(each);
-      }, LOOKED_AT_MS).unref();
       const reader = answer.open(connectionOf(ws, socket));
       ws.on("message", (data: Buffer) => reader.message(data.length));
       ws.on("pong", () => {
@@ -43,10 +40,6 @@ export function wsReaders(): WsReaders {
       ws.on("error", () => {}); // 'close' follows, and ws has sent the code
       ws.on("close", () => {
         all.delete(held);
-        if (all.size === 0) {
-          clearInterval(ping);
-          ping = undefined;
-        }
         reader.closed();
       });
       socket.on("drain", reader.drained);
