@@ -1,5 +1,5 @@
 /** What all routes share: errors as answers, bodies and headers as values. */
-import type { FastifyReply, FastifyRequest, onRequestHookHandler } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from "fastify";
 import { z } from "zod";
 import { type ErrorCode, TidingsError } from "../errors.ts";
 import { allowedOrigin, type Origins } from "../hub/origins.ts";
@@ -68,6 +68,24 @@ function toTidingsError(error: unknown): TidingsError {
   if (statusCode >= 400 && statusCode < 500) return new TidingsError("not_found", "there is nothing here");
   return new TidingsError("internal", "something went wrong inside the server; its log says what", {
     cause: error,
+  });
+}
+
+/** Adds routes for those whom `check` lets through; what else is asked of `/api` is told only to them that it is not there. */
+export async function guarded(
+  app: FastifyInstance,
+  check: (request: FastifyRequest) => void,
+  addRoutes: (api: FastifyInstance) => void,
+): Promise<void> {
+  await app.register(async (api) => {
+    api.addHook("onRequest", async (request, reply) => {
+      reply.headers({ "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" });
+      check(request);
+    });
+    addRoutes(api);
+    api.all("/api/*", async () => {
+      throw new TidingsError("not_found", "there is nothing here");
+    });
   });
 }
 

@@ -22,11 +22,6 @@ const COUNTERS: Readonly<Partial<Record<keyof HubStats, readonly [name: string, 
   gaps: ["tidings_gaps_total", "Times the log had more than the bus had brought"],
 };
 
-const RELAY_COUNTERS = {
-  messages: ["tidings_relay_messages_total", "Messages of the site that came for pages with readers"],
-  unreadable: ["tidings_relay_unreadable_total", "Messages that hold no update"],
-} as const;
-
 const LASTING: ReadonlySet<string> = new Set(["/sse/channel/*", "/updates/channel/*"]);
 
 export interface Observed {
@@ -81,27 +76,24 @@ export function createMetrics(hub: Hub, relay?: Pick<Relay, "stats">): Metrics {
       },
     });
   }
-  for (const [stat, [name, help]] of entries(COUNTERS)) {
+  const count = (name: string, help: string, now: () => number) =>
     new Counter({
       name,
       help,
       registers,
       collect() {
         this.reset();
-        this.inc(hub.stats()[stat]);
+        this.inc(now());
       },
     });
-  }
-  for (const [stat, [name, help]] of relay ? Object.entries(RELAY_COUNTERS) : []) {
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        this.inc(relay!.stats()[stat as keyof typeof RELAY_COUNTERS]);
-      },
-    });
+  for (const [stat, [name, help]] of entries(COUNTERS)) count(name, help, () => hub.stats()[stat]);
+  if (relay) {
+    count(
+      "tidings_relay_messages_total",
+      "Messages of the site that came for pages with readers",
+      () => relay.stats().messages,
+    );
+    count("tidings_relay_unreadable_total", "Messages that hold no update", () => relay.stats().unreadable);
   }
   const bus = new Gauge({ name: "tidings_bus_up", help: "1 while the bus listens", registers });
   const seconds = new Histogram({

@@ -1,17 +1,18 @@
 /** `tidings relay`, put together. */
 import { randomBytes } from "node:crypto";
 import cookie from "@fastify/cookie";
+import type { FastifyRequest } from "fastify";
 import type { Logger } from "pino";
-import { z } from "zod";
 import { TidingsError } from "../errors.ts";
 import { createHub, type Hub } from "../hub/hub.ts";
-import { checkId, draftUpdate } from "../protocol.ts";
+import { checkId } from "../protocol.ts";
 import { transportOfReader } from "../relay/original.ts";
 import { createRelay, type Relay } from "../relay/relay.ts";
 import { channelsSource, wagtailSource } from "../relay/sources.ts";
+import { updateIn } from "./api/channels.ts";
 import { createAuth } from "./auth.ts";
 import { need } from "./backends.ts";
-import { parse, sendError } from "./http.ts";
+import { guarded, sendError } from "./http.ts";
 import { createMetrics, healthRoutes } from "./observe.ts";
 import { createReaderServer } from "./reader-server.ts";
 import type { RelaySettings } from "./settings.ts";
@@ -89,20 +90,18 @@ async function addRoutes(
   healthRoutes(app, { hub, heads: relay.log.heads, isClosing, isDeafWithoutBus: true });
   await app.register(cookie);
   await assetRoutes(app);
-  await app.register(async (api) => {
-    api.addHook("onRequest", async (request, reply) => {
-      reply.headers({ "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" });
-      if (token === undefined) throw new TidingsError("unauthorized", NO_TOKEN);
-      auth.check(request);
-    });
+  const check = (request: FastifyRequest) => {
+    if (token === undefined) throw new TidingsError("unauthorized", NO_TOKEN);
+    auth.check(request);
+  };
+  await guarded(app, check, (api) => {
     metrics.route(api);
 
     api.post<{ Params: { channelId: string } }>(
       "/api/channels/:channelId/updates",
       async (request, reply) => {
         const channelId = checkId(request.params.channelId, "channelId");
-        const { renders, removals } = parse(Update, request.body);
-        const draft = draftUpdate(renders ?? {}, removals ?? []);
+        const draft = updateIn(request.body);
         if (request.headers["idempotency-key"] !== undefined) throw unkept("Idempotency-Key");
         if ([...draft.renders.values()].some(({ version }) => version !== undefined)) throw unkept("version");
         try {
@@ -115,10 +114,6 @@ async function addRoutes(
         return reply.code(202).send({ channelId });
       },
     );
-
-    api.all("/api/*", async () => {
-      throw new TidingsError("not_found", "there is nothing here");
-    });
   });
   app.setNotFoundHandler((request, reply) =>
     sendError(new TidingsError("not_found", "there is nothing here"), request, reply),
@@ -132,5 +127,3 @@ const unkept = (field: string): TidingsError =>
 
 const NO_TOKEN =
   "this relay was started without a token: set TIDINGS_TOKEN to write to it and to read its metrics";
-
-const Update = z.strictObject({ renders: z.unknown().optional(), removals: z.unknown().optional() });

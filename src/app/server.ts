@@ -21,7 +21,7 @@ import { sessionRoutes } from "./api/session.ts";
 import { type Auth, createAuth } from "./auth.ts";
 import { foldersOf, openBus, openLog, openStore } from "./backends.ts";
 import { firstPage, type Greeting } from "./first-start.ts";
-import { sendError } from "./http.ts";
+import { guarded, sendError } from "./http.ts";
 import { createMetrics, healthRoutes } from "./observe.ts";
 import { loadPublisher } from "./own-publisher.ts";
 import { createReaderServer } from "./reader-server.ts";
@@ -156,19 +156,12 @@ async function addRoutes(app: FastifyInstance, parts: Parts): Promise<void> {
   sessionRoutes(app, auth);
   imageDownload(app, store);
   await siteRoutes(app, store, settings, origins);
-  await app.register(async (api) => {
-    api.addHook("onRequest", async (request, reply) => {
-      reply.headers({ "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" });
-      auth.check(request);
-    });
+  await guarded(app, auth.check, (api) => {
     metrics.route(api);
     pageRoutes(api, store, pages);
     postRoutes(api, store, pages, { trustedHtml });
     imageUpload(api, store, imageUrl);
     channelRoutes(api, { ...parts, trustedHtml });
-    api.all("/api/*", async () => {
-      throw new TidingsError("not_found", "there is nothing here");
-    });
   });
   app.setNotFoundHandler((request, reply) =>
     request.headers.accept?.includes("text/html")

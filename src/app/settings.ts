@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { TidingsError } from "../errors.ts";
 import type { Origins } from "../hub/origins.ts";
-import { didYouMean, type Flags, type FlagTypes } from "./flags.ts";
+import { didYouMean, type Flags, type FlagTypes, parseCommandLine } from "./flags.ts";
 
 /** What `tidings serve` runs on, checked. Paths are absolute. */
 export interface Settings {
@@ -263,6 +263,18 @@ export function variableName(name: string): string {
 /** The flags of these settings, for `parseCommandLine`. */
 export function settingFlags(names: readonly SettingName[]): FlagTypes {
   return Object.fromEntries(names.map((name) => [flagName(name), SETTINGS[name].flag ?? "string"]));
+}
+
+/** The flags of a command that takes nothing else. Throws `settings`. */
+export function parseSettingFlags(
+  command: string,
+  args: readonly string[],
+  names: readonly SettingName[],
+): Flags {
+  const { flags, positionals } = parseCommandLine(args, settingFlags(names));
+  const [first] = positionals;
+  if (first === undefined) return flags;
+  throw new TidingsError("settings", `${command} takes flags only, not ${JSON.stringify(first)}`);
 }
 
 export interface SettingSources {

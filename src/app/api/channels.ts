@@ -3,12 +3,18 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import type { Log } from "../../logs/log.ts";
 import { checkPostHtml } from "../../pages/blocks.ts";
-import { checkId, draftUpdate } from "../../protocol.ts";
+import { checkId, type Draft, draftUpdate } from "../../protocol.ts";
 import type { Publisher } from "../../publishers/publisher.ts";
 import { idempotencyKey, parse } from "../http.ts";
 import type { PageParams } from "./pages.ts";
 
 const Update = z.strictObject({ renders: z.unknown().optional(), removals: z.unknown().optional() });
+
+/** The update in a body `{ renders?, removals? }`. Throws `invalid`. */
+export function updateIn(body: unknown): Draft {
+  const { renders, removals } = parse(Update, body);
+  return draftUpdate(renders ?? {}, removals ?? []);
+}
 
 export interface ChannelRoutesOptions {
   readonly log: Log;
@@ -27,8 +33,7 @@ export function channelRoutes(app: FastifyInstance, options: ChannelRoutesOption
 
   app.post<{ Params: PageParams }>("/api/channels/:channelId/updates", async (request) => {
     const channelId = checkId(request.params.channelId, "channelId");
-    const update = parse(Update, request.body);
-    const draft = draftUpdate(update.renders ?? {}, update.removals ?? []);
+    const draft = updateIn(request.body);
     const renders = trustedHtml ? draft.renders : checkPostHtml(draft.renders);
     return publisher.publish(channelId, renders, draft.removals, idempotencyKey(request));
   });

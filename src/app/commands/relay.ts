@@ -1,18 +1,10 @@
 /** `tidings relay`: in the place of a Wagtail Live site's WebSocket servers. */
 import { pino } from "pino";
-import { TidingsError } from "../../errors.ts";
-import { parseCommandLine } from "../flags.ts";
-import { RELAY_SETTINGS, readRelaySettings, settingFlags } from "../settings.ts";
+import { parseSettingFlags, RELAY_SETTINGS, readRelaySettings } from "../settings.ts";
 import { hearSignals } from "./signals.ts";
 
 export async function run(args: readonly string[]): Promise<void> {
-  const { flags, positionals } = parseCommandLine(args, settingFlags(RELAY_SETTINGS));
-  if (positionals.length > 0) {
-    throw new TidingsError(
-      "settings",
-      `tidings relay takes flags only, not ${JSON.stringify(positionals[0])}`,
-    );
-  }
+  const flags = parseSettingFlags("tidings relay", args, RELAY_SETTINGS);
   const warn = (message: string): void => console.error(`tidings: ${message}`);
   const settings = await readRelaySettings({ flags, warn });
   const { startRelay } = await import("../relay.ts");

@@ -1,19 +1,11 @@
 /** `tidings serve`: a whole live blog. */
 import { pino } from "pino";
-import { TidingsError } from "../../errors.ts";
-import { parseCommandLine } from "../flags.ts";
-import { readSettings, SERVE_SETTINGS, settingFlags } from "../settings.ts";
+import { parseSettingFlags, readSettings, SERVE_SETTINGS } from "../settings.ts";
 import { hearSignals } from "./signals.ts";
 
 /** Starts the server, and closes it when a signal ends the process; a second signal does not wait. */
 export async function run(args: readonly string[]): Promise<void> {
-  const { flags, positionals } = parseCommandLine(args, settingFlags(SERVE_SETTINGS));
-  if (positionals.length > 0) {
-    throw new TidingsError(
-      "settings",
-      `tidings serve takes flags only, not ${JSON.stringify(positionals[0])}`,
-    );
-  }
+  const flags = parseSettingFlags("tidings serve", args, SERVE_SETTINGS);
   const warn = (message: string): void => console.error(`tidings: ${message}`);
   const settings = await readSettings({ flags, warn });
   const { startServer } = await import("../server.ts");
