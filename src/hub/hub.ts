@@ -24,6 +24,7 @@ import type {
   Transport,
 } from "./connection.ts";
 import { type Frames, frameFor, keepAnswers, newFrames, toFrames } from "./frames.ts";
+import { idlePages } from "./idle.ts";
 import { isAllowedOrigin, type Origins } from "./origins.ts";
 import { atMost, pollRounds, type Rounds } from "./rounds.ts";
 
@@ -56,7 +57,7 @@ const MESSAGES_WINDOW_MS = 30_000;
 const MAX_MESSAGE_BYTES = 4096;
 /** How many readers should come back each second after a restart. */
 const RETURNS_PER_SECOND = 500;
-/** Channels without readers that are kept subscribed, at most. */
+/** Channels without readers that are kept subscribed: so many of those that a reader came back to, and so many others. */
 const MAX_IDLE_CHANNELS = 1_000;
 /** Subscriptions that may wait for a bus that is away, before polls of pages that nobody reads are refused. */
 const MAX_SUBSCRIBING = 1_000;
@@ -177,7 +178,8 @@ interface Channel {
   refreshing: boolean;
   again: boolean;
   lastFrame: number;
-  idleSince: number;
+  /** A reader came with a cursor that this page's present history has given out. */
+  isReturnedTo: boolean;
   readonly rounds: Rounds;
   /** The log failed: it is not asked before then. */
   quietUntil: number;
@@ -203,6 +205,12 @@ export function createHub({
   let subscribing = 0;
   const answers = keepAnswers(MAX_ANSWERS_BYTES);
   const polls = atMost(MAX_POLLS_ASKED);
+  /** Whoever asks for pages that nobody reads cannot make this process listen to them all. */
+  const idle = idlePages<Channel>({
+    most: MAX_IDLE_CHANNELS,
+    keptMs: CHANNEL_KEPT_MS,
+    letGo: (channel) => void leave(channel),
+  });
   const counts = {
     admitted: 0,
     refused: 0,
@@ -269,7 +277,7 @@ export function createHub({
       refreshing: false,
       again: false,
       lastFrame: Date.now(),
-      idleSince: Date.now(),
+      isReturnedTo: false,
       rounds: pollRounds(),
       quietUntil: 0,
     };
@@ -277,17 +285,20 @@ export function createHub({
     channel.ready = join(channel);
     // For a moment, so that the log that failed is not asked again by each newcomer.
     channel.ready.catch(() => void setTimeout(() => leave(channel), LOG_QUIET_MS).unref());
-    if (channels.size > counts.readers + MAX_IDLE_CHANNELS) leaveAnIdleOne();
     return channel;
   }
 
-  /** Whoever asks for pages that nobody reads cannot make this process listen to them all. */
-  function leaveAnIdleOne(): void {
-    for (const channel of channels.values()) {
-      if (!isIdle(channel)) continue;
-      void leave(channel);
-      return;
-    }
+  /** Whoever is about to read a page keeps it. */
+  function enter(id: string): Channel {
+    const channel = channelOf(id);
+    idle.delete(channel);
+    channel.entering++;
+    return channel;
+  }
+
+  /** Somebody has left: when nobody is there any more, the page is kept for a while only. */
+  function rest(channel: Channel): void {
+    if (isIdle(channel) && channels.get(channel.id) === channel) idle.add(channel, channel.isReturnedTo);
   }
 
   /**
@@ -348,6 +359,7 @@ export function createHub({
   async function leave(channel: Channel): Promise<void> {
     if (channels.get(channel.id) === channel) channels.delete(channel.id);
     refused.delete(channel);
+    idle.delete(channel);
     answers.drop(channel);
     try {
       await channel.unsubscribe?.();
@@ -510,10 +522,10 @@ export function createHub({
     const refusal = check(question);
     if (refusal) return refusal;
     if (!channels.has(question.channel) && subscribing >= MAX_SUBSCRIBING) return refuse(503, UNREADABLE, 5);
-    const channel = channelOf(question.channel);
-    channel.entering++;
+    const channel = enter(question.channel);
     try {
       await channel.ready;
+      channel.isReturnedTo ||= isOf(channel, question.cursor);
       const cursor = question.cursor || channel.head;
       counts.polls++;
       if (cursor === channel.head) {
@@ -530,7 +542,7 @@ export function createHub({
       return refuse(503, UNREADABLE, 5);
     } finally {
       channel.entering--;
-      channel.idleSince = Date.now();
+      rest(channel);
     }
   }
 
@@ -543,8 +555,7 @@ export function createHub({
       return refuse(429, "too many connections from this address", 60);
     }
     if (address !== undefined) addresses.set(address, connections + 1);
-    const channel = channelOf(id);
-    channel.entering++;
+    const channel = enter(id);
     const member: Member = {
       channel,
       address,
@@ -565,6 +576,7 @@ export function createHub({
       goodbye(member);
       return refuse(503, UNREADABLE, 5);
     }
+    channel.isReturnedTo ||= isOf(channel, cursor);
     member.cursor = cursor || channel.head;
     counts.admitted++;
     return {
@@ -608,7 +620,7 @@ export function createHub({
     else channel.entering--;
     channel.current.delete(member);
     channel.lagging.delete(member);
-    if (isIdle(channel)) channel.idleSince = Date.now();
+    rest(channel);
     if (address !== undefined) {
       const connections = addresses.get(address)! - 1;
       if (connections === 0) addresses.delete(address);
@@ -627,8 +639,8 @@ export function createHub({
     const now = Date.now();
     for (const channel of channels.values()) {
       if (channel.head !== "" && now - channel.lastFrame >= HEARTBEAT_MS) beat(channel);
-      if (isIdle(channel) && now - channel.idleSince > CHANNEL_KEPT_MS) void leave(channel);
     }
+    idle.expire();
   }, BEATS_LOOKED_AT_MS).unref();
 
   function beat(channel: Channel): void {
@@ -724,6 +736,12 @@ export function createHub({
 
 function beginningOf(cursor: Cursor): Cursor {
   return formatCursor(parseCursor(cursor)!.epoch, 0);
+}
+
+/** Whether a cursor is one that this page's present history has given out; its epoch is a name that nobody guesses. */
+function isOf({ at }: Channel, cursor: string | null | undefined): boolean {
+  const parts = parseCursor(cursor);
+  return parts !== null && parts.epoch === at.epoch && parts.seq <= at.seq;
 }
 
 function isIdle({ current, lagging, entering }: Channel): boolean {

@@ -158,6 +158,20 @@ describeWith("redis", () => {
     expect((again.frames[0] as { cursor: string }).cursor.split(".")[0]).not.toBe(cursor.split(".")[0]);
   }, 45_000);
 
+  test("a page that readers poll keeps its history, whoever asks for pages that are none", async () => {
+    const poll = async (page: string, cursor = "") => {
+      const response = await fetch(`${relay.url}/updates/channel/${page}/?cursor=${cursor}`);
+      return (await response.json()) as { cursor: string; renders: object; reset?: true };
+    };
+    const { cursor } = await poll("finals", (await poll("finals")).cursor);
+    for (let n = 0; n < 1_100; n += 50) {
+      await Promise.all(Array.from({ length: 50 }, (_, i) => poll(`invented-${n + i}`)));
+    }
+    await site.publish("finals", { renders: [render("a")] });
+    await eventually(async () => expect((await poll("finals", cursor)).renders).toHaveProperty("a"));
+    expect(await poll("finals", cursor)).not.toHaveProperty("reset");
+  }, 30_000);
+
   test("one subscription a page, however many read it", async () => {
     for (let n = 0; n < 5; n++) await read("/ws/channel/finals/");
     expect(await site.publish("finals", { renders: [render("a")] })).toBe(1);

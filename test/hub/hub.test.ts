@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Bus, Listener } from "../../src/buses/bus.ts";
 import { memoryBus } from "../../src/buses/memory.ts";
 import { TidingsError } from "../../src/errors.ts";
-import type { Admitted, Connection } from "../../src/hub/connection.ts";
+import type { Admitted, Connection, Polled } from "../../src/hub/connection.ts";
 import { createHub, type Hub } from "../../src/hub/hub.ts";
 import type { Log } from "../../src/logs/log.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
@@ -448,6 +448,33 @@ describe("the door", () => {
     expect(frames).toEqual([]);
     expect(hub.stats()).toMatchObject({ readers: 2 });
   });
+
+  it.for(["polls", "waits"])(
+    "keeps a page where a reader %s, whoever asks once each for others",
+    async (how) => {
+      const left: string[] = [];
+      const bus: Bus = {
+        ...memoryBus(),
+        subscribe: async (channel) => async () => void left.push(channel),
+      };
+      const hub = start({ log: memoryLog(), bus });
+      const { cursor } = (await hub.poll({ channel: "finals" })) as Polled;
+      if (how === "polls") await hub.poll({ channel: "finals", cursor });
+      else (await joinHub(hub, cursor)).reader.closed();
+      // A cursor of another page, or none at all, is no return.
+      for (let n = 0; n < 1_500; n++) await hub.poll({ channel: `page-${n}`, cursor: "elsewhere.1" });
+      expect(left).toHaveLength(500);
+      expect(left).not.toContain("finals");
+      // Of pages that somebody came back to the longest idle go first: no more are kept than of the others.
+      for (let n = 0; n < 1_500; n++) {
+        const { cursor } = (await hub.poll({ channel: `again-${n}` })) as Polled;
+        await hub.poll({ channel: `again-${n}`, cursor });
+      }
+      expect(hub.stats().channels).toBeLessThanOrEqual(2_000);
+      expect(left).toContain("finals");
+      expect(left).not.toContain("again-1499");
+    },
+  );
 
   it("lets a page go some time after its last reader left, and not before", async () => {
     vi.useFakeTimers();
