@@ -43,6 +43,7 @@ export interface ReaderServer {
 export function createReaderServer(options: ReaderServerOptions): ReaderServer {
   const { settings, hub, logger, rewritePath = (url) => url, transportOf } = options;
   const trusts = trusting(settings.trustProxy);
+  let isListening = false;
   let isClosing = false;
   const app = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
@@ -72,7 +73,8 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
 
   async function close(): Promise<void> {
     isClosing = true;
-    logger.info({ readers: hub.stats().readers }, "closing");
+    // Of a start that failed, the error is all there is to say.
+    if (isListening) logger.info({ readers: hub.stats().readers }, "closing");
     const late = setTimeout(connections.cutAll, CLOSE_MS).unref();
     const closed = app.close(); // stops listening at once, and waits for what was begun
     connections.cutIdle();
@@ -86,6 +88,7 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
     app,
     async listen() {
       await listen(app, settings);
+      isListening = true;
       return localUrl({ host: settings.host, port: (app.server.address() as AddressInfo).port });
     },
     isClosing: () => isClosing,

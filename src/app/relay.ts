@@ -54,6 +54,10 @@ export async function startRelay(settings: RelaySettings, logger: Logger): Promi
   async function close(): Promise<void> {
     await server.close();
     await relay.close();
+  }
+
+  async function end(): Promise<void> {
+    await close();
     logger.info("closed");
   }
 
@@ -64,7 +68,7 @@ export async function startRelay(settings: RelaySettings, logger: Logger): Promi
     await addRoutes(server, { relay, hub, settings, logger });
     const listening = await server.listen();
     let closing: Promise<void> | undefined;
-    return { url: listening, hub, close: () => (closing ??= close()) };
+    return { url: listening, hub, close: () => (closing ??= end()) };
   } catch (error) {
     await close();
     throw error;
@@ -108,7 +112,8 @@ async function addRoutes(
           await relay.publish(channelId, draft);
         } catch (err) {
           logger.warn({ err, channel: channelId }, "an update was not passed on");
-          const error = { code: "unavailable", message: "Redis cannot be reached now; try again" };
+          const message = "Redis does not take it now (the relay's log says why); try again";
+          const error = { code: "unavailable", message };
           return reply.code(503).header("Retry-After", "5").send({ error });
         }
         return reply.code(202).send({ channelId });

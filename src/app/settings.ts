@@ -9,6 +9,7 @@ import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { TidingsError } from "../errors.ts";
 import type { Origins } from "../hub/origins.ts";
+import { isServiceUrl } from "../services/service-url.ts";
 import { didYouMean, type Flags, type FlagTypes, parseCommandLine } from "./flags.ts";
 
 /** What `tidings serve` runs on, checked. Paths are absolute. */
@@ -105,21 +106,11 @@ const path = z
   .min(1)
   .refine((text) => !text.includes("://"));
 
-/** A URL of one of these schemes, with a user and password that can be decoded. */
 const service = (...schemes: readonly string[]): z.ZodType<string> =>
-  z.string().refine((text) => {
-    const { protocol = "", username = "", password = "" } = parseUrl(text) ?? {};
-    return schemes.includes(protocol.slice(0, -1)) && isEncoded(username) && isEncoded(password);
-  });
+  z.string().refine((text) => isServiceUrl(text, schemes));
 
-function isEncoded(text: string): boolean {
-  try {
-    decodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
+const ENCODED = "(signs such as % in a password percent-encoded)";
+const REDIS_URL = `redis://[user:password@]host[:port][/database number] ${ENCODED}`;
 
 export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   host: {
@@ -150,7 +141,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   },
   store: {
     type: z.union([service("postgres", "postgresql"), path]),
-    allowed: "a SQLite file or a postgres:// URL",
+    allowed: `a SQLite file or a postgres:// URL ${ENCODED}`,
     help: "pages and posts: a SQLite file (default: tidings.db in data), postgres://…",
   },
   bus: {
@@ -158,13 +149,13 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
       z.literal("memory"),
       service("redis", "rediss", "nats", "tls", "postgres", "postgresql", "amqp", "amqps"),
     ]),
-    allowed: `"memory", or a redis://, nats://, postgres:// or amqp:// URL`,
+    allowed: `"memory", or a nats://, postgres:// or amqp:// URL, or ${REDIS_URL}`,
     help: "joins several servers: redis://, nats://, postgres://, amqp://…",
     default: "memory",
   },
   log: {
     type: z.union([z.enum(["store", "memory"]), service("redis", "rediss")]),
-    allowed: `"store", "memory" or a redis:// URL`,
+    allowed: `"store", "memory" or ${REDIS_URL}`,
     help: "history of channels without a stored page: store, memory, redis://…",
     default: "store",
   },
@@ -210,7 +201,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   },
   redisUrl: {
     type: service("redis", "rediss"),
-    allowed: "a redis:// URL",
+    allowed: REDIS_URL,
     help: "the Redis of the site",
     default: "redis://127.0.0.1:6379/1",
     wagtail: "WAGTAIL_LIVE_REDIS_URL",

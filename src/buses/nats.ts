@@ -51,6 +51,7 @@ export function natsBus({ url, connection, prefix = "tidings", onError }: NatsBu
   }
   return sessionBus({
     where: WHERE,
+    server: "NATS",
     open: async (events) => {
       if (!connection) return useConnection(await connectTo(servers!), true, prefix, events);
       // It may be cut just now: an answer says that it is back.

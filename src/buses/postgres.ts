@@ -56,6 +56,7 @@ export function postgresBus({ onError, ...address }: PostgresBusOptions): Bus {
   if (!address.pool) checkPostgresUrl(address.url, WHERE);
   return sessionBus({
     where: WHERE,
+    server: "PostgreSQL",
     open: (events) => openSession(address, events),
     ...(onError && { onError }),
   });

@@ -79,6 +79,7 @@ export function rabbitmqBus({ url, connection, exchange = "tidings", onError }: 
   const address = url === undefined ? "" : checkUrl(url);
   return sessionBus({
     where: WHERE,
+    server: "RabbitMQ",
     open: async (events) => {
       if (connection) return openChannels(connection, exchange, events);
       const ours = await connectTo(address, events.ended);

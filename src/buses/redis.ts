@@ -6,7 +6,7 @@ import {
   type RedisLibrary,
   redisLibrary,
 } from "../services/redis-client.ts";
-import { openConnection, openSender, unavailable } from "../services/redis-link.ts";
+import { openConnection, openSender, redisAt, unavailable } from "../services/redis-link.ts";
 import type { Bus } from "./bus.ts";
 import { type BusOnError, type Session, type SessionEvents, sessionBus } from "./sessions.ts";
 
@@ -47,7 +47,7 @@ export function redisBus(options: RedisBusOptions): RedisPubSub {
   const library = redisLibrary(options, where);
   const command = async () => ((options.sharded ?? (await library).isCluster) ? "SPUBLISH" : "PUBLISH");
   const open = async (events: SessionEvents) => openSession(options, await library, await command(), events);
-  return { ...sessionBus({ where, open, onError: options.onError }), command };
+  return { ...sessionBus({ ...redisAt(where), open, onError: options.onError }), command };
 }
 
 async function openSession(

@@ -1,6 +1,12 @@
 import { TidingsError } from "../errors.ts";
 import type { Announcement } from "../protocol.ts";
-import { keepSession, type Listening, type SessionEvents, unreachable } from "../services/keep-session.ts";
+import {
+  keepSession,
+  type Listening,
+  type ServerName,
+  type SessionEvents,
+  unreachable,
+} from "../services/keep-session.ts";
 import { within } from "../within.ts";
 import type { Bus, Listener } from "./bus.ts";
 import { decodeAnnouncement, encodeAnnouncement } from "./encoding.ts";
@@ -21,9 +27,7 @@ export interface Session extends Listening {
   publish(channel: string, body: Buffer): Promise<void>;
 }
 
-export interface SessionBusOptions {
-  /** For messages: `"nats bus"`. */
-  readonly where: string;
+export interface SessionBusOptions extends ServerName {
   /** Connects. A `settings` error is final, all others are tried again. */
   readonly open: (events: SessionEvents) => Promise<Session>;
   readonly onError?: BusOnError | undefined;
@@ -46,9 +50,10 @@ interface OnTheWay {
  * @example
  * const natsBus = ({ url }) => sessionBus({ where: "nats bus", open: (events) => connect(url, events) });
  */
-export function sessionBus({ where, open, onError }: SessionBusOptions): Bus {
+export function sessionBus({ open, onError, ...name }: SessionBusOptions): Bus {
+  const { where } = name;
   const channels = new Map<string, Set<Listener>>();
-  const kept = keepSession({ where, open, heard, onError });
+  const kept = keepSession({ ...name, open, heard, onError });
   const { report } = kept;
   let onTheWay: OnTheWay = newWay(undefined);
   let told = Number.NEGATIVE_INFINITY;
@@ -83,7 +88,7 @@ export function sessionBus({ where, open, onError }: SessionBusOptions): Bus {
     }
     if (way.bytes + body.length > MAX_ON_THE_WAY_BYTES) {
       const slow = new Error("it is too slow; announcements are dropped");
-      if (!way.isFull) report(unreachable(where, slow), "publish");
+      if (!way.isFull) report(unreachable(name, slow), "publish");
       way.isFull = true;
       return;
     }

@@ -3,7 +3,7 @@ import { groupOf, openListening } from "../buses/redis.ts";
 import type { Cursor, Render } from "../protocol.ts";
 import { type KeptSession, keepSession, type Listening } from "../services/keep-session.ts";
 import { type RedisAddress, redisLibrary } from "../services/redis-client.ts";
-import { type RedisLink, redisLink } from "../services/redis-link.ts";
+import { type RedisLink, redisAt, redisLink } from "../services/redis-link.ts";
 import { BaseWebsocketPublisher } from "./publisher.ts";
 
 /** Where Redis is: `TIDINGS_REDIS_URL`, else `WAGTAIL_LIVE_REDIS_URL`, else `redis://127.0.0.1:6379/1`. */
@@ -92,7 +92,7 @@ export class RedisBus<Recipient> {
     this.#onError = onError;
     const library = redisLibrary(options, "redis bus");
     this.#kept = keepSession({
-      where: "redis bus",
+      ...redisAt("redis bus"),
       open: async (events) => openListening(await library, false, events),
       heard: (group, text) => this.#deliver(group, text),
       onError,

@@ -7,7 +7,7 @@ import { memoryLog } from "../logs/memory.ts";
 import type { Draft } from "../protocol.ts";
 import { keepSession } from "../services/keep-session.ts";
 import { type RedisAddress, redisLibrary } from "../services/redis-client.ts";
-import { redisLink } from "../services/redis-link.ts";
+import { redisAt, redisLink } from "../services/redis-link.ts";
 import { type Source, wagtailSource } from "./sources.ts";
 
 export type RelayOptions = RedisAddress & {
@@ -52,7 +52,7 @@ export function createRelay(options: RelayOptions): Relay {
   const counts = { messages: 0, unreadable: 0 };
 
   const kept = keepSession({
-    where,
+    ...redisAt(where),
     open: async (events) => openListening(await library, false, events, hear),
     onError,
   });

@@ -25,9 +25,17 @@ export interface SessionEvents {
   readonly signal: AbortSignal;
 }
 
-export interface KeepSessionOptions<S extends Listening> {
-  /** For messages: `"nats bus"`. */
+/** For messages. */
+export interface ServerName {
+  /** Who talks to it: `"nats bus"`. */
   readonly where: string;
+  /** What it is: `"NATS"`. Default: `"the server"`. */
+  readonly server?: string;
+  /** Whether it was reached, and would not. Default: never. */
+  readonly isRefusal?: (error: unknown) => boolean;
+}
+
+export interface KeepSessionOptions<S extends Listening> extends ServerName {
   /** Connects. A `settings` error is final, all others are tried again. */
   readonly open: (events: SessionEvents) => Promise<S>;
   readonly heard?: SessionEvents["heard"];
@@ -69,7 +77,7 @@ interface Live<S> {
  * await kept.listen("finals");
  */
 export function keepSession<S extends Listening>(options: KeepSessionOptions<S>): KeptSession<S> {
-  const { where, open, heard = () => {}, onError = console.error } = options;
+  const { where, open, heard = () => {}, onError = console.error, isRefusal } = options;
   const wanted = new Set<string>();
   const statusListeners = new Set<(status: "up" | "down") => void>();
   const expecting = new Set<PromiseWithResolvers<Live<S>>>();
@@ -78,6 +86,8 @@ export function keepSession<S extends Listening>(options: KeepSessionOptions<S>)
   let live: Live<S> | undefined;
   let status: "up" | "down" = "up";
   let attempt = 0;
+  /** Why the last attempt failed, until one goes well. */
+  let failure: TidingsError | undefined;
 
   function report(error: unknown, stage: string): void {
     if (closing.signal.aborted) return;
@@ -109,7 +119,11 @@ export function keepSession<S extends Listening>(options: KeepSessionOptions<S>)
       const reason = await useOne().catch((error: unknown) => error);
       if (closing.signal.aborted) return;
       const isFinal = reason instanceof TidingsError && reason.code === "settings";
-      if (status === "up") report(isFinal ? reason : unreachable(where, reason), "connect");
+      const before = failure;
+      failure = isFinal ? reason : unreachable(options, reason);
+      // Once an outage; that a server which was away is there, and refuses, is news.
+      const isNews = isRefusal?.(reason) && before?.message !== failure.message;
+      if (status === "up" || isNews) report(failure, "connect");
       tell("down");
       if (isFinal) return end(reason);
       firstAttempt.resolve();
@@ -158,6 +172,7 @@ export function keepSession<S extends Listening>(options: KeepSessionOptions<S>)
       await pause(backoff(tries), closing.signal);
     }
     attempt = 0;
+    failure = undefined;
     tell("up");
   }
 
@@ -177,7 +192,7 @@ export function keepSession<S extends Listening>(options: KeepSessionOptions<S>)
     closing.signal.throwIfAborted();
     if (live) return live;
     const next = Promise.withResolvers<Live<S>>();
-    const late = () => next.reject(new Error(`not connected within ${withinMs} ms`));
+    const late = () => next.reject(failure ?? new Error(`not connected within ${withinMs} ms`));
     const timer = withinMs === undefined ? undefined : setTimeout(late, withinMs);
     expecting.add(next);
     try {
@@ -266,11 +281,13 @@ export function keepSession<S extends Listening>(options: KeepSessionOptions<S>)
   };
 }
 
-export function unreachable(where: string, cause: unknown): TidingsError {
+export function unreachable(name: ServerName, cause: unknown): TidingsError {
+  const { where, server = "the server", isRefusal } = name;
   // Node's for a name with several addresses, all of which refuse, says it only in its parts.
   const [first] = cause instanceof AggregateError ? cause.errors : [cause];
   const reason = first instanceof Error && first.message ? first.message : "the connection ended";
-  return new TidingsError("unavailable", `the server cannot be reached: ${reason}`, { where, cause });
+  const what = isRefusal?.(first) ? "refused" : "cannot be reached";
+  return new TidingsError("unavailable", `${server} ${what}: ${reason}`, { where, cause });
 }
 
 /** 50–100 ms, then up to twice as long each time, up to 5 s: half of it for sure, half by chance. */

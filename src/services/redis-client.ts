@@ -3,6 +3,7 @@
  * What the bus, the log and the guide's classes ask of them is here, and nothing else is.
  */
 import { TidingsError } from "../errors.ts";
+import { isServiceUrl } from "./service-url.ts";
 
 /** A client of `redis` (node-redis) or `ioredis`, for one server or for a cluster. */
 export interface RedisClient {
@@ -55,9 +56,11 @@ export function redisLibrary({ url, client }: RedisAddress, where: string): Prom
   if ((url === undefined) === (client === undefined)) {
     throw new TidingsError("settings", "give either url or client", { where });
   }
-  if (url !== undefined && !(/^rediss?:\/\//.test(url) && URL.canParse(url))) {
+  if (url !== undefined && !isServiceUrl(url, ["redis", "rediss"])) {
     // Without the URL, which may hold a password.
-    throw new TidingsError("settings", "the URL must be redis://… or rediss://…", { where });
+    const rule =
+      "the URL must be redis://[user:password@]host[:port][/database number], percent-encoded, or rediss://…";
+    throw new TidingsError("settings", rule, { where });
   }
   return libraryOf({ url, client } as RedisAddress, where);
 }

@@ -1,7 +1,7 @@
 /** Connections to Redis that are ready and answer, and commands over them that never pile up. */
 import { TidingsError } from "../errors.ts";
 import { within } from "../within.ts";
-import { keepSession, type SessionEvents } from "./keep-session.ts";
+import { keepSession, type SessionEvents, unreachable } from "./keep-session.ts";
 import {
   type RedisAddress,
   type RedisArguments,
@@ -92,7 +92,7 @@ export function redisLink(
   library.catch(() => {}); // told by each command
   const nothing = async () => {};
   const kept = keepSession({
-    where,
+    ...redisAt(where),
     open: async (events) => ({
       ...(await openSender(address, await library, events)),
       listen: nothing,
@@ -137,10 +137,17 @@ export function isReply(error: unknown, code = "[A-Z]+"): boolean {
   return error instanceof Error && new RegExp(`^${code} `).test(error.message);
 }
 
+/** Redis in messages: what it says when it refuses (`WRONGPASS …`) is told as that. */
+export function redisAt(where: string): {
+  where: string;
+  server: string;
+  isRefusal: (error: unknown) => boolean;
+} {
+  return { where, server: "Redis", isRefusal: (error) => isReply(error) };
+}
+
 export function unavailable(where: string, cause: unknown): TidingsError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const what = isReply(cause) ? "Redis refused" : "Redis cannot be reached";
-  return new TidingsError("unavailable", `${what}: ${why}`, { where, cause });
+  return unreachable(redisAt(where), cause);
 }
 
 const isDone = (promise: Promise<unknown>) => promise.then(() => true);

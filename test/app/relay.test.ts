@@ -222,8 +222,11 @@ describeWith("redis", () => {
     const away = await post(relay.url, update);
     expect([away.status, await away.text()]).toEqual([
       503,
-      expect.stringContaining("Redis cannot be reached"),
+      expect.stringContaining("Redis does not take it now"),
     ]);
+    expect(relay.warnings.at(-1)?.err?.message).toMatch(
+      /^\[tidings\] \[relay\] Redis cannot be reached: (?:(?!Redis|tidings).)+$/,
+    );
     expect((await fetch(`${relay.url}/readyz`)).status).toBe(503);
     socket.terminate();
     await other.close();
@@ -320,8 +323,12 @@ describeWith("redis", () => {
     const taken = await runCli(["relay", "--host", "127.0.0.1", "--port", port, "--redis-url", redis.url]);
     expect(taken).toMatchObject({ status: 2 });
     expect(taken.stderr).toContain("is taken");
-    const wrong = await runCli(["relay"], { env: { WAGTAIL_LIVE_REDIS_URL: "http://x" } });
-    expect(wrong).toMatchObject({ status: 2 });
-    expect(wrong.stderr).toContain("WAGTAIL_LIVE_REDIS_URL");
+    expect(taken.stdout).toBe("");
+    for (const url of ["http://x", "redis://:hush%2@host", "redis://:hush@host/abc"]) {
+      const wrong = await runCli(["relay"], { env: { WAGTAIL_LIVE_REDIS_URL: url } });
+      expect(wrong).toMatchObject({ status: 2, stdout: "" });
+      expect(wrong.stderr).toMatch(/^tidings: WAGTAIL_LIVE_REDIS_URL \(environment\) .* must be redis:.*\n$/);
+      expect(wrong.stderr).not.toContain("hush");
+    }
   });
 });

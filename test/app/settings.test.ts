@@ -182,6 +182,8 @@ describe("complaints", () => {
       "postgres://u:%zz-hush@db",
       "http://u:hush@db",
       "redis://db?password=hush",
+      "redis://:hush%2@db",
+      "redis://:hush@db/hush",
     ]) {
       const said = await complaint(read({}, { TIDINGS_STORE: url, TIDINGS_BUS: url }));
       expect(said).toMatch(/TIDINGS_(STORE|BUS)/);

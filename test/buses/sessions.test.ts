@@ -56,10 +56,10 @@ busSuite(
   { make: () => ({ value: join(newServer()) }), join: (bus) => join(servers.get(bus)!) },
 );
 
-function observed(open: SessionBusOptions["open"]) {
+function observed(open: SessionBusOptions["open"], name: Partial<SessionBusOptions> = {}) {
   const errors: unknown[] = [];
   const statuses: string[] = [];
-  const bus = sessionBus({ where: "test bus", open, onError: (error) => errors.push(error) });
+  const bus = sessionBus({ where: "test bus", ...name, open, onError: (error) => errors.push(error) });
   bus.onStatus!((status) => statuses.push(status));
   onTestFinished(() => bus.close());
   return { bus, errors, statuses };
@@ -197,6 +197,25 @@ it("tells why a name with several addresses cannot be reached", async () => {
   });
   await eventually(() => expect(errors.map(String)).toEqual([expect.stringContaining("ECONNREFUSED ::1:1")]));
 });
+
+it("names the server, and tells what it says when it is there and refuses, once each", async () => {
+  const answers = ["gone", "gone again", "NO", "NO", "gone", "NEVER"];
+  const tried = Promise.withResolvers<void>();
+  const { errors } = observed(
+    async () => {
+      const answer = answers.shift();
+      if (answer === undefined) tried.resolve();
+      throw new Error(answer ?? "NEVER");
+    },
+    { server: "Pigeons", isRefusal: (error) => /^NO|NEVER/.test((error as Error).message) },
+  );
+  await tried.promise;
+  expect(errors.map((error) => (error as TidingsError).detail)).toEqual([
+    "Pigeons cannot be reached: gone",
+    "Pigeons refused: NO",
+    "Pigeons refused: NEVER",
+  ]);
+}, 20_000);
 
 it("tells once a second what the server refuses to publish", async () => {
   const server = newServer();

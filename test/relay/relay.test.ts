@@ -1,5 +1,6 @@
+import { createClient } from "redis";
 import { expect, test } from "vitest";
-import { type Announcement, parseCursor } from "../../src/protocol.ts";
+import { type Announcement, draftUpdate, parseCursor } from "../../src/protocol.ts";
 import { createRelay } from "../../src/relay/relay.ts";
 import { eventually } from "../../src/testing/runner.ts";
 import { describeWith } from "../support/describe-with.ts";
@@ -7,6 +8,40 @@ import { startService } from "../support/services.ts";
 import { sitePost, wagtailSite } from "../support/wagtail.ts";
 
 describeWith("redis", () => {
+  test("what Redis refuses is told as that, once, by who subscribes and by who publishes", async () => {
+    const redis = await startService("redis");
+    const client = createClient({ url: redis.url });
+    client.on("error", () => {});
+    try {
+      await client.connect();
+      await client.configSet("requirepass", "right");
+      for (const [login, path, said] of [
+        [":wrong@", "", "WRONGPASS"],
+        ["", "", "NOAUTH"],
+        [":right@", "/99", "DB index"],
+      ] as const) {
+        const errors: string[] = [];
+        const url = `redis://${login}127.0.0.1:${redis.port}${path}`;
+        const relay = createRelay({ url, onError: (error) => errors.push(String(error)) });
+        const refusal = expect.stringMatching(new RegExp(`Redis refused: [^:]*${said}[^:]*$`));
+        try {
+          await eventually(() => expect(errors).toEqual([refusal]));
+          const draft = draftUpdate({}, ["a"]);
+          await expect(relay.publish("finals", draft)).rejects.toMatchObject({
+            code: "unavailable",
+            message: refusal,
+          });
+          expect(errors).toHaveLength(1);
+        } finally {
+          await relay.close();
+        }
+      }
+    } finally {
+      client.destroy();
+      await redis.close();
+    }
+  }, 30_000);
+
   test("when it hears again it says so at once, so that the next message is not lost in the reset", async () => {
     const redis = await startService("redis");
     const site = await wagtailSite(redis.url);

@@ -7,7 +7,14 @@ import { describeWith } from "../support/describe-with.ts";
 import { type RedisServer, startRedisCluster } from "../support/redis-server.ts";
 
 it("wants a URL of Redis, or a client that it knows", async () => {
-  for (const url of ["", "127.0.0.1:6379", "http://127.0.0.1", "redis://["]) {
+  for (const url of [
+    "",
+    "127.0.0.1:6379",
+    "http://127.0.0.1",
+    "redis://[",
+    "redis://h/abc",
+    "redis://:%2@h",
+  ]) {
     expect(() => redisLibrary({ url }, "test")).toThrow(expect.objectContaining({ code: "settings" }));
   }
   const client = { duplicate: () => ({}) };

@@ -1,4 +1,4 @@
-import { pino } from "pino";
+import { createLogger } from "../../src/app/log.ts";
 import { startRelay } from "../../src/app/relay.ts";
 import { type RelaySettings, readRelaySettings } from "../../src/app/settings.ts";
 import { emptyFolder } from "./folder.ts";
@@ -21,7 +21,7 @@ export async function startTestRelay(
   const settings = { ...(await readRelaySettings({ env: {}, cwd })), host: "127.0.0.1", port: 0, redisUrl };
   const warnings: TestRelay["warnings"] = [];
   const stream = { write: (line: string) => void warnings.push(JSON.parse(line)) };
-  const relay = await startRelay({ ...settings, ...overrides }, pino({ level: "warn" }, stream));
+  const relay = await startRelay({ ...settings, ...overrides }, createLogger("warn", stream));
   return {
     ...relay,
     warnings,

@@ -1,5 +1,5 @@
 /** `tidings relay`: in the place of a Wagtail Live site's WebSocket servers. */
-import { pino } from "pino";
+import { createLogger } from "../log.ts";
 import { parseSettingFlags, RELAY_SETTINGS, readRelaySettings } from "../settings.ts";
 import { hearSignals } from "./signals.ts";
 
@@ -9,7 +9,7 @@ export async function run(args: readonly string[]): Promise<void> {
   const settings = await readRelaySettings({ flags, warn });
   const { startRelay } = await import("../relay.ts");
   const signals = hearSignals();
-  const relay = await startRelay(settings, pino({ level: settings.logLevel }, process.stdout));
+  const relay = await startRelay(settings, createLogger(settings.logLevel));
   signals.close = relay.close;
   const address = relay.url.replace(/^http/, "ws");
   console.log(`\n  The relay is running: ${address}/ws/channel/<channel id>/\n`);

@@ -1,5 +1,5 @@
 /** `tidings serve`: a whole live blog. */
-import { pino } from "pino";
+import { createLogger } from "../log.ts";
 import { parseSettingFlags, readSettings, SERVE_SETTINGS } from "../settings.ts";
 import { hearSignals } from "./signals.ts";
 
@@ -11,8 +11,7 @@ export async function run(args: readonly string[]): Promise<void> {
   const { startServer } = await import("../server.ts");
   const { banner } = await import("../first-start.ts");
   const signals = hearSignals();
-  // Through the stream, not past it: Pino's own writer can wait for ever for a pipe that nobody reads.
-  const server = await startServer(settings, pino({ level: settings.logLevel }, process.stdout));
+  const server = await startServer(settings, createLogger(settings.logLevel));
   signals.close = server.close;
   const { greeting } = server;
   // On later starts whoever reads the log must not find a way in there.
