@@ -59,7 +59,7 @@ export function redisLibrary({ url, client }: RedisAddress, where: string): Prom
   if (url !== undefined && !isServiceUrl(url, ["redis", "rediss"])) {
     // Without the URL, which may hold a password.
     const rule =
-      "the URL must be redis://[user:password@]host[:port][/database number], percent-encoded, or rediss://…";
+      "the URL must be redis://… or rediss://…: [user:password@]host[:port][/database number], percent-encoded";
     throw new TidingsError("settings", rule, { where });
   }
   return libraryOf({ url, client } as RedisAddress, where);

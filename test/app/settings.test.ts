@@ -183,7 +183,7 @@ describe("complaints", () => {
       "http://u:hush@db",
       "redis://db?password=hush",
       "redis://:hush%2@db",
-      "redis://:hush@db/hush",
+      "redis://:hush@db/one",
     ]) {
       const said = await complaint(read({}, { TIDINGS_STORE: url, TIDINGS_BUS: url }));
       expect(said).toMatch(/TIDINGS_(STORE|BUS)/);
