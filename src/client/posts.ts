@@ -37,6 +37,7 @@ export class LivePosts {
   readonly #keepScroll: (change: () => void) => void;
   // By id in a Map and never by selector: an id may hold quotes, or be `__proto__`.
   readonly #known = new Map<string, Known>();
+  #hasWarned = false;
 
   constructor(list: HTMLElement) {
     this.#list = list;
@@ -54,6 +55,12 @@ export class LivePosts {
   /** Makes the posts equal to those of another copy of the list; what is equal already is left alone. */
   reconcile(copy: HTMLElement): LiveUpdate {
     const found = [...postsIn(copy)];
+    // A site's own template that has the posts otherwise: what was not found there is not gone.
+    if (!found[0] && copy.querySelector("[data-post-id]")) {
+      if (!this.#hasWarned) console.warn(`[tidings] [client] posts without .${WRAPPER}: cannot catch up`);
+      this.#hasWarned = true;
+      return { added: [], changed: [], removed: [] };
+    }
     const gone = new Set(this.#known.keys());
     const puts: [string, Put][] = found.map(([id, wrapper, content]) => {
       gone.delete(id);

@@ -279,6 +279,29 @@ test("takes the HTML of a site without cursors as it is, with the cursor of the 
   expect(await shown(page)).toEqual(["d", "c", "b, edited"]);
 });
 
+test("leaves a page alone whose template has posts without wrappers, and warns once", async () => {
+  const warnings: string[] = [];
+  page.on("console", (message) => message.type() === "warning" && warnings.push(message.text()));
+  const bare = html([]).replace("</div>", `${post("b", "b")}${post("a", "a")}</div>`);
+  const peer = await open("/", bare);
+  peer.send({ renders: { c: render("c", 3) }, cursor: "e.1" });
+  await atCursor(page, "e.1");
+  site.page = () => bare;
+  for (const head of ["f.1", "g.1"]) {
+    peer.send({ cursor: head, reset: true });
+    await inState(page, "connecting");
+    await page.clock.runFor(2000);
+    await atCursor(page, head);
+  }
+  peer.send({ renders: { d: render("d", 4) }, cursor: "g.2" });
+  await atCursor(page, "g.2");
+  const texts = await page.evaluate(() =>
+    [...document.querySelectorAll("#live-posts .live-post")].map(({ textContent }) => textContent),
+  );
+  expect(texts.toSorted()).toEqual(["a", "b", "c", "d"]);
+  expect(warnings).toEqual([expect.stringContaining(".live-post-wrapper")]);
+});
+
 test("takes the places that the copy gives to posts that had none", async () => {
   const peer = await open("/", html([{ id: "b" }, { id: "a" }], { cursor: "e.1" }));
   site.page = () =>
