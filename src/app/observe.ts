@@ -93,7 +93,11 @@ export function createMetrics(hub: Hub, relay?: Pick<Relay, "stats">): Metrics {
       "Messages of the site that came for pages with readers",
       () => relay.stats().messages,
     );
-    count("tidings_relay_unreadable_total", "Messages that hold no update", () => relay.stats().unreadable);
+    count(
+      "tidings_relay_unreadable_total",
+      "Messages that hold no update, or not a whole one",
+      () => relay.stats().unreadable,
+    );
   }
   const bus = new Gauge({ name: "tidings_bus_up", help: "1 while the bus listens", registers });
   const seconds = new Histogram({

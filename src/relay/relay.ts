@@ -8,6 +8,7 @@ import type { Draft } from "../protocol.ts";
 import { keepSession } from "../services/keep-session.ts";
 import { type RedisAddress, redisLibrary } from "../services/redis-client.ts";
 import { redisAt, redisLink } from "../services/redis-link.ts";
+import type { ReadMessage } from "./message.ts";
 import { type Source, wagtailSource } from "./sources.ts";
 
 export type RelayOptions = RedisAddress & {
@@ -28,7 +29,7 @@ export interface Relay {
    */
   publish(page: string, draft: Draft): Promise<void>;
   close(): Promise<void>;
-  /** Counts messages since the start. */
+  /** Counts messages since the start; among the unreadable are those of which a part was. */
   stats(): { readonly messages: number; readonly unreadable: number };
 }
 
@@ -67,16 +68,17 @@ export function createRelay(options: RelayOptions): Relay {
     const known = pages.get(channel);
     if (!known) return;
     counts.messages++;
-    let draft: Draft | null;
+    let read: ReadMessage | null;
     try {
-      draft = source.read(data);
+      read = source.read(data);
     } catch (error) {
       unreadable(error, channel);
       return;
     }
-    if (!draft) return;
+    if (!read) return;
+    if (read.leftOut) unreadable(read.leftOut, channel);
     // In the order they came: a memory log appends before it returns.
-    log.append(known.page, draft).then(
+    log.append(known.page, read.draft).then(
       (announcement) => {
         for (const listener of known.listeners) listener(announcement);
       },

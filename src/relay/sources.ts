@@ -2,15 +2,15 @@
 import { decode, encode } from "@msgpack/msgpack";
 import { groupOf } from "../buses/redis.ts";
 import { TidingsError } from "../errors.ts";
-import { type Draft, draftUpdate } from "../protocol.ts";
-import { MAX_MESSAGE_BYTES, readMessage } from "./message.ts";
+import type { Draft } from "../protocol.ts";
+import { MAX_MESSAGE_BYTES, type ReadMessage, readMessage, readUpdate } from "./message.ts";
 
 /** How updates of a page stand on Redis Pub/Sub. */
 export interface Source {
   /** The Redis channel of a page. */
   channelOf(page: string): string;
-  /** The update in a message; `null`: it holds none. Throws `invalid`. */
-  read(data: Uint8Array): Draft | null;
+  /** The update in a message, or what is good of it; `null`: it is for somebody else. Throws `invalid`. */
+  read(data: Uint8Array): ReadMessage | null;
   /** The message of an update. */
   write(update: Draft): string | Buffer;
 }
@@ -51,8 +51,9 @@ export function channelsSource(prefix: string): Source {
       }
       const { type, renders, removals } = unmarked(event);
       if (type !== "update") return null;
+      if (typeof renders !== "object" || renders === null) return readUpdate(renders, removals);
       const posts = entriesOf(renders).map(([id, render]) => [id, unmarked(render)] as const);
-      return draftUpdate(new Map(posts), removals);
+      return readUpdate(new Map(posts), removals);
     },
     write({ renders, removals }) {
       const posts = Object.fromEntries(

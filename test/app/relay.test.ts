@@ -124,16 +124,20 @@ describeWith("redis", () => {
     await site.publish("finals", '{"renders": [], "removals": {}}');
     await site.publish("finals", Buffer.from([0xff, 0xfe, 0x00]));
     await site.publish("finals", { renders: [render("big", "x".repeat(10_000_000))] });
-    await site.publish("finals", { renders: [render("good")] });
+    await site.publish(
+      "finals",
+      '{"renders": {"bad": {"show": true}, "good": {"show": true, "content": ""}}}',
+    );
     await eventually(() => expect(frames).toHaveLength(1));
     expect(Object.keys((frames[0] as { renders: object }).renders)).toEqual(["good"]);
     expect(relay.warnings.map(({ stage, channel }) => [stage, channel])).toEqual(
-      Array.from({ length: 5 }, () => ["message", "group_finals"]),
+      Array.from({ length: 6 }, () => ["message", "group_finals"]),
     );
+    expect(relay.warnings.at(-1)!.err!.message).toContain("renders.bad.content");
     expect(relay.hub.stats().readers).toBe(1);
     const { headers, body } = await metrics();
     expect(headers).toBe(200);
-    expect(body).toMatch(/^tidings_relay_unreadable_total 5$/m);
+    expect(body).toMatch(/^tidings_relay_unreadable_total 6$/m);
   });
 
   const metrics = async () => {

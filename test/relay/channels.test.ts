@@ -119,6 +119,18 @@ describeWithPython(MODULES, () => {
       expect(relay.warnings).toEqual([]);
     });
 
+    test("of an event with a mistake in it the good posts are shown, and the mistake is logged", async () => {
+      await startWith("asgi");
+      const frames = await read("finals");
+      const renders = { a: { show: true }, b: { show: true, content: "B" } };
+      await send("finals", { type: "update", renders, removals: [7] });
+      await eventually(() => expect(frames).toHaveLength(1));
+      expect(frames[0]).toEqual({ renders: { b: renders.b }, removals: ["7"] });
+      expect(relay.warnings.map(({ channel, err }) => [channel, err?.message])).toEqual([
+        ["asgi__group__liveblog_finals", expect.stringContaining("renders.a.content")],
+      ]);
+    });
+
     test("what an encrypted layer sends is logged, one line each, with what is the matter", async () => {
       await startWith("asgi");
       const frames = await read("finals");
