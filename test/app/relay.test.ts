@@ -247,6 +247,14 @@ describeWith("redis", () => {
       });
     const versioned = await post({ renders: { a: { show: true, content: "", version: 2 } } });
     expect([versioned.status, (await versioned.json()).error.field]).toEqual([400, "version"]);
+    const empty = await fetch(`${relay.url}/api/channels/finals/updates`, {
+      method: "POST",
+      headers: { authorization: headers.authorization },
+    });
+    expect([empty.status, (await empty.json()).error.message]).toEqual([
+      400,
+      "the body must hold renders, removals, or both",
+    ]);
     expect((await post({ renders: {} }, { "Idempotency-Key": "k" })).status).toBe(400);
     const { frames } = await read("/ws/channel/finals/?cursor=");
     await post({ renders: ["10", "9"].map((id) => ({ id, show: true, content: id })) });

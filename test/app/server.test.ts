@@ -203,6 +203,8 @@ describe("a malformed request", () => {
     ["POST", "/api/pages/ID/posts", { ...text("x"), id: "a/b" }, "id"],
     ["POST", "/api/pages/ID/posts", { ...text("x"), created: "now" }, "created"],
     ["POST", "/api/pages/ID/posts", { ...text("x"), created: 8.64e15 }, "created"],
+    ["POST", "/api/channels/mine/updates", undefined, "body"],
+    ["POST", "/api/channels/mine/updates", {}, "body"],
     ["POST", "/api/channels/mine/updates", { renders: 7 }, "renders"],
     ["POST", "/api/channels/mine/updates", { renders: { a: {} } }, "renders.a.show"],
     ["POST", "/api/channels/mine/updates", { renders: [{ show: true, content: "x" }] }, "renders.0.id"],

@@ -1,6 +1,7 @@
 /** `/api/channels/<id>`: for a CMS of your own. It renders, we deliver. */
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { TidingsError } from "../../errors.ts";
 import type { Log } from "../../logs/log.ts";
 import { checkPostHtml } from "../../pages/blocks.ts";
 import { checkId, type Draft, draftUpdate } from "../../protocol.ts";
@@ -10,9 +11,12 @@ import type { PageParams } from "./pages.ts";
 
 const Update = z.strictObject({ renders: z.unknown().optional(), removals: z.unknown().optional() });
 
-/** The update in a body `{ renders?, removals? }`. Throws `invalid`. */
+/** The update in a body `{ renders?, removals? }`, of which one must be there. Throws `invalid`. */
 export function updateIn(body: unknown): Draft {
   const { renders, removals } = parse(Update, body);
+  if (renders === undefined && removals === undefined) {
+    throw new TidingsError("invalid", "the body must hold renders, removals, or both", { field: "body" });
+  }
   return draftUpdate(renders ?? {}, removals ?? []);
 }
 
