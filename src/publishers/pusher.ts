@@ -2,6 +2,7 @@
 import { createHash, createHmac } from "node:crypto";
 import { MAX_PUSHER_CHANNEL, pusherChannel } from "../client/hosted-channels.ts";
 import { TidingsError } from "../errors.ts";
+import { isServiceUrl } from "../services/service-url.ts";
 import { type HostedOptions, HostedPublisher, type HostedRequest } from "./hosted.ts";
 
 const WHERE = "pusher publisher";
@@ -66,9 +67,9 @@ export function signedQuery(path: string, body: string, key: string, secret: str
 function settingsOf(text: string | undefined): { events: URL; key: string; secret: string } {
   const url = URL.parse(text ?? "");
   const [, app] = /^\/apps\/([^/]+)\/?$/.exec(url?.pathname ?? "") ?? [];
-  if (!url || !/^https?:$/.test(url.protocol) || !app || !url.username || !url.password) {
+  if (!url || !isServiceUrl(url.href, ["http", "https"]) || !app || !url.username || !url.password) {
     // The URL is not shown: it holds the secret.
-    const rule = `PUSHER_URL ${text ? "is wrong" : "is not set"}: it must be https://<key>:<secret>@api-<cluster>.pusher.com/apps/<app id>`;
+    const rule = `PUSHER_URL ${text ? "is wrong" : "is not set"}: it must be https://<key>:<secret>@api-<cluster>.pusher.com/apps/<app id>, with a % in the secret written %25`;
     throw new TidingsError("settings", rule, { where: WHERE });
   }
   const [key, secret] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];

@@ -56,6 +56,7 @@ test.each([
   "https://api-eu.pusher.com/apps/1",
   "https://key:s3cret@api-eu.pusher.com/",
   "ftp://key:s3cret@api-eu.pusher.com/apps/1",
+  "https://key:s3cret%@api-eu.pusher.com/apps/1",
 ])("with PUSHER_URL=%s there is none, and the line shows no secret", (url) => {
   if (url !== undefined) vi.stubEnv("PUSHER_URL", url);
   const make = () => new PusherPublisher();
