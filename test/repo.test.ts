@@ -6,9 +6,9 @@ import { type Import, importsOf, readTree, type Tree } from "./support/tree.ts";
 
 type Rule = (tree: Tree) => string[];
 
-/** Tests of more than one file of `src/`: of the whole way, the built client, what is written in Python, the repository, the package. */
+/** Tests of more than one file of `src/`: of the whole way, under faults, of all that reads what strangers send, the built client, what is written in Python, the repository, the package. */
 const END_TO_END =
-  /^test\/(end-to-end\/.*|examples\/.*|integrations\/.*|relay\/channels|client\/size|pages\/attacks|repo|package)\.test\.ts$/;
+  /^test\/(end-to-end\/.*|examples\/.*|integrations\/.*|faults\/.*|fuzz\/.*|relay\/channels|client\/size|pages\/attacks|repo|package)\.test\.ts$/;
 
 /** What it takes to be a bus, a log, …: whoever imports the contract's type in that folder is one. */
 const KINDS = [

@@ -85,8 +85,10 @@ export function answerSince(history: History, registers: Iterable<Register>): Si
   for (const register of registers) {
     const last = taken.at(-1);
     const size = Buffer.byteLength(register.content);
-    // A cut may only fall between two updates: a cursor says that all up to it is known.
-    if (last && last.seq !== register.seq && bytes + size > MAX_SINCE_BYTES) {
+    // A cut may only fall between two updates: a cursor says that all up to it is known. And not below the floor, where
+    // who asks from the beginning passes: that cursor would not hold.
+    const mayCut = last && last.seq !== register.seq && last.seq >= history.floor;
+    if (mayCut && bytes + size > MAX_SINCE_BYTES) {
       seq = last.seq;
       more = true;
       break;

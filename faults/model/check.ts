@@ -1,0 +1,45 @@
+/** Tries histories until one breaks the promise, and makes that one short. */
+import fc from "fast-check";
+import { describe, happen, histories, type Sabotage } from "./history.ts";
+
+export interface Checked {
+  readonly runs: number;
+  /** What broke, by which steps, and how to see it again. */
+  readonly failure?: string;
+  /** Virtual milliseconds from the last fault until all were equal. */
+  readonly p50: number;
+  readonly worst: number;
+}
+
+export interface Budget {
+  readonly runs: number;
+  readonly seed: number;
+  /** Of a failure: begins with that history. */
+  readonly path?: string | undefined;
+  /** A part that breaks its contract: to see that it is found. */
+  readonly sabotage?: Sabotage;
+}
+
+export async function check({ runs, seed, path, sabotage }: Budget): Promise<Checked> {
+  const times: number[] = [];
+  const property = fc.asyncProperty(histories, async (history) => {
+    times.push((await happen(history, sabotage)).equalAfter);
+  });
+  const details = await fc.check(property, {
+    numRuns: runs,
+    seed,
+    endOnFailure: sabotage !== undefined,
+    ...(path && { path }),
+  });
+  times.sort((a, b) => a - b);
+  const [p50, worst] = [times[times.length >> 1] ?? 0, times.at(-1) ?? 0];
+  if (!details.failed) return { runs: details.numRuns, p50, worst };
+  const [history] = details.counterexample ?? [];
+  const error = details.errorInstance;
+  const failure = [
+    `After ${details.numRuns} histories: ${error instanceof Error ? (error.name === "Error" ? error.message : error.stack) : error}`,
+    history && describe(history),
+    `Again: npm run faults:model -- --seed=${details.seed} --path=${details.counterexamplePath}`,
+  ].join("\n");
+  return { runs: details.numRuns, failure, p50, worst };
+}

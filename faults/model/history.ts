@@ -1,0 +1,423 @@
+/** Random histories: what may happen, in words and as deeds, and what must hold at every step and in the end. */
+import fc from "fast-check";
+import type { Log } from "../../src/logs/log.ts";
+import { type Browsers, installBrowsers } from "./browser.ts";
+import { type BusMood, faultyBus } from "./bus.ts";
+import { chance, installClock } from "./clock.ts";
+import { createNetwork, Line, type LogMood, type Process, startProcess } from "./network.ts";
+import { modelReader, type OpenPage, readPage, type TransportName } from "./reader.ts";
+import { CHANNEL, type Edit, LOG_KINDS, type LogKind, openSite, POSTS } from "./site.ts";
+import { Broken, Judge, Truth, textOf } from "./truth.ts";
+
+const BUS_MOODS: Readonly<Record<string, BusMood>> = {
+  fine: {},
+  losing: { lose: 0.5 },
+  deaf: { lose: 1 },
+  repeating: { repeat: 0.6, delay: 300 },
+  reordering: { delay: 2_000 },
+  late: { delay: 9_000, repeat: 0.3 },
+  bare: { bare: 0.7 },
+  awful: { lose: 0.3, repeat: 0.3, bare: 0.3, delay: 3_000 },
+  down: { down: true },
+};
+
+export type Step =
+  /** Edits made at the same time, each by a writer of its own. `untold`: they died before they told the bus. */
+  | { readonly do: "edit"; readonly edits: readonly Edit[]; readonly untold?: boolean }
+  | { readonly do: "wait"; readonly ms: number }
+  | { readonly do: "bus"; readonly mood: string }
+  | { readonly do: "log"; readonly what: "reopen" | "backUp" | "restore" | "remake" | "trim" }
+  | { readonly do: "process"; readonly process: number; readonly what: "close" | "kill" | "start" | LogMood }
+  | {
+      readonly do: "reader";
+      readonly reader: number;
+      readonly what: "stall" | "cut" | "die" | "down" | "up" | "hide" | "show" | "reload" | TransportName;
+    }
+  | { readonly do: "move"; readonly reader: number; readonly process: number }
+  | { readonly do: "cache"; readonly what: "keep" | "fresh" | "polls" };
+
+export interface History {
+  readonly log: LogKind;
+  readonly processes: number;
+  readonly readers: readonly { readonly is: "model" | "client"; readonly transport: TransportName }[];
+  readonly seed: number;
+  readonly steps: readonly Step[];
+}
+
+// --- what may happen ---------------------------------------------------------------------------------------
+
+const TRANSPORTS = ["websocket", "sse", "polling"] as const;
+const post = fc.constantFrom(...POSTS);
+const edit: fc.Arbitrary<Edit> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({ op: fc.constant("write" as const), post, keyed: fc.boolean() }),
+  },
+  { weight: 6, arbitrary: fc.record({ op: fc.constantFrom("hide", "show", "remove", "late"), post }) },
+  { weight: 1, arbitrary: fc.constant({ op: "again" as const }) },
+);
+const bigEdit: fc.Arbitrary<Edit> = fc.record({
+  op: fc.constant("write" as const),
+  post,
+  big: fc.constant(true),
+});
+const small = fc.nat({ max: 3 });
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constant("edit" as const),
+      edits: fc.array(edit, { minLength: 1, maxLength: 3 }),
+      untold: fc.nat({ max: 5 }).map((n) => n === 5),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant("wait" as const),
+      ms: fc.constantFrom(5, 40, 300, 1_000, 3_000, 6_000, 15_000, 40_000),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("bus" as const),
+      mood: fc.constantFrom(...Object.keys(BUS_MOODS)),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("log" as const),
+      what: fc.constantFrom("reopen", "backUp", "restore", "remake", "trim"),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("process" as const),
+      process: small,
+      what: fc.constantFrom("close", "kill", "start", "start", "fine", "slow", "failing", "hanging"),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("reader" as const),
+      reader: small,
+      what: fc.constantFrom(
+        "stall",
+        "stall",
+        "cut",
+        "die",
+        "down",
+        "up",
+        "up",
+        "hide",
+        "show",
+        "reload",
+        ...TRANSPORTS,
+      ),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("move" as const), reader: small, process: small }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("cache" as const),
+      what: fc.constantFrom("keep", "fresh", "polls"),
+    }),
+  },
+);
+const bigSteps = fc
+  .array(bigEdit, { minLength: 5, maxLength: 5 })
+  .map((edits) => edits.map((one): Step => ({ do: "edit", edits: [one] })));
+
+export const histories: fc.Arbitrary<History> = fc
+  .record({
+    log: fc.constantFrom(...LOG_KINDS),
+    processes: fc.integer({ min: 1, max: 3 }),
+    readers: fc.array(
+      fc.record({ is: fc.constantFrom("model", "client"), transport: fc.constantFrom(...TRANSPORTS) }),
+      { minLength: 1, maxLength: 4 },
+    ),
+    seed: fc.noShrink(fc.nat()),
+    // Once in a while posts so large that what a reader missed is told in parts.
+    big: fc.nat({ max: 19 }),
+    extra: bigSteps,
+    steps: fc.array(step, { minLength: 3, maxLength: 40, size: "max" }),
+  })
+  .map(({ big, extra, steps, ...rest }) => {
+    if (big !== 19) return { ...rest, steps };
+    const middle = steps.length >> 1;
+    return { ...rest, steps: [...steps.slice(0, middle), ...extra, ...steps.slice(middle)] };
+  }) as fc.Arbitrary<History>;
+
+// --- in words ----------------------------------------------------------------------------------------------
+
+export function describe({ log, processes, readers, seed, steps }: History): string {
+  const who = readers.map(({ is, transport }, i) => `r${i} (${is}, ${transport})`).join(", ");
+  const lines = steps.map((step, i) => `${String(i + 1).padStart(4)}. ${describeStep(step)}`);
+  return [`${log}, ${processes} process(es), readers ${who}, chance ${seed}`, ...lines].join("\n");
+}
+
+function describeStep(step: Step): string {
+  switch (step.do) {
+    case "edit": {
+      const edits = step.edits.map((edit) => {
+        if (edit.op === "again") return "the last keyed request again";
+        const flags = edit.op === "write" ? `${edit.big ? " (big)" : ""}${edit.keyed ? " (keyed)" : ""}` : "";
+        return `${edit.op} ${edit.post}${flags}`;
+      });
+      return `edit: ${edits.join(", and at once ")}${step.untold ? "; the bus is not told" : ""}`;
+    }
+    case "wait":
+      return `wait ${step.ms} ms`;
+    case "bus":
+      return `the bus is ${step.mood}`;
+    case "log":
+      return `log: ${step.what}`;
+    case "process":
+      return `process p${step.process}: ${step.what}`;
+    case "reader":
+      return `reader r${step.reader}: ${step.what}`;
+    case "move":
+      return `reader r${step.reader} is sent to p${step.process} from now on`;
+    case "cache":
+      return `cache: ${step.what}`;
+  }
+}
+
+// --- as deeds ----------------------------------------------------------------------------------------------
+
+export interface Outcome {
+  /** Milliseconds of virtual time from the end of the faults until all readers were equal. */
+  readonly equalAfter: number;
+  readonly resets: number;
+}
+
+/** Parts that break their contracts. */
+export interface Sabotage {
+  /** What a process gets in place of the log. */
+  readonly log?: (log: Log) => Log;
+  /** What arrives of a text that was sent. */
+  readonly wire?: (text: string) => readonly string[];
+}
+
+interface Reader {
+  readonly is: "model" | "client";
+  readonly line: Line;
+  page: OpenPage;
+  judge: Judge;
+  transport: TransportName;
+}
+
+/** How long after the last fault every reader is equal, at most: a silent death is noticed after 60 s, then back-off. */
+const EQUAL_WITHIN_MS = 180_000;
+
+/** Lets a history happen; throws {@link Broken} with what the reader saw. */
+export async function happen(history: History, sabotage: Sabotage = {}): Promise<Outcome> {
+  const random = chance(history.seed);
+  const truth = new Truth();
+  let broken: Broken | undefined;
+  const readers: Reader[] = [];
+
+  /** What was thrown while somebody else's code was told must not end up there. */
+  function judged(look: () => void): void {
+    try {
+      look();
+    } catch (error) {
+      if (!(error instanceof Broken)) throw error;
+      broken ??= error;
+    }
+  }
+  const look = ({ page, judge }: Reader) => judged(() => judge.look(page.posts, page.cursor, !site.isCut));
+  const lookAtAll = () => {
+    for (const reader of readers) look(reader);
+  };
+
+  const clock = installClock(chance(history.seed + 1), lookAtAll);
+  const bus = faultyBus(random);
+  let tellsBus = true;
+  const joined = bus.join();
+  const site = await openSite(
+    history.log,
+    truth,
+    { ...joined, publish: async (...told) => (tellsBus ? joined.publish(...told) : undefined) },
+    clock,
+  );
+  const start = () =>
+    startProcess({ log: () => sabotage.log?.(site.log) ?? site.log, bus: bus.join(), clock, random });
+  const processes: Process[] = Array.from({ length: history.processes }, start);
+  async function html(): Promise<string> {
+    try {
+      return await site.html();
+    } catch (error) {
+      if (error instanceof Broken) broken ??= error;
+      throw error;
+    }
+  }
+  const network = createNetwork({ clock, random, processes, html, wire: sabotage.wire });
+  let browsers: Browsers | undefined;
+
+  async function open(reader: Reader): Promise<void> {
+    const { line, transport } = reader;
+    const { text } = await network.get(new Line(line.name, 0), "/live/");
+    reader.judge = new Judge(truth, line.name);
+    const changed = () => look(reader);
+    const parts = { line, network, clock, random, channel: CHANNEL, html: text, transport, changed };
+    reader.page = reader.is === "model" ? modelReader(parts) : browsers!.open(parts);
+  }
+
+  async function end(process: Process, kindly: boolean): Promise<void> {
+    if (!process.isUp) return;
+    process.isUp = false;
+    if (kindly) {
+      void process.hub.close({ drainMs: 1_000 });
+      await clock.advance(1_500);
+    }
+    process.isDead = true;
+    process.sockets.terminate();
+    const own = readers.filter(({ line }) => processes[line.process % processes.length] === process);
+    // Those who were moved since keep their connections elsewhere; cutting these too is one more fault.
+    for (const { line } of own) line.cut();
+    void process.hub.close({ drainMs: 0 });
+  }
+
+  async function act(step: Step): Promise<void> {
+    const reader = "reader" in step ? readers[step.reader % readers.length]! : undefined;
+    switch (step.do) {
+      case "edit": {
+        tellsBus = !step.untold;
+        const edits = step.edits.map((edit) => site.edit(edit));
+        const done = Promise.allSettled(edits);
+        await clock.advance(2);
+        for (const result of await done) {
+          // Of two writers one may come too late: it is told so.
+          const code = result.status === "rejected" && (result.reason as { code?: string }).code;
+          if (result.status === "rejected" && code !== "conflict" && code !== "not_found")
+            throw result.reason;
+        }
+        tellsBus = true;
+        break;
+      }
+      case "wait":
+        return clock.advance(step.ms);
+      case "bus":
+        return bus.mood(BUS_MOODS[step.mood]!);
+      case "log": {
+        const acting = site[step.what]();
+        await clock.advance(5);
+        return acting;
+      }
+      case "process": {
+        const index = step.process % processes.length;
+        const process = processes[index]!;
+        if (step.what === "close" || step.what === "kill") return end(process, step.what === "close");
+        if (step.what !== "start") process.mood = step.what;
+        else if (!process.isUp) processes[index] = start();
+        break;
+      }
+      case "reader":
+        return actOn(reader!, step.what);
+      case "move":
+        reader!.line.process = step.process;
+        break;
+      case "cache":
+        if (step.what === "polls") network.cachesPolls.on = true;
+        else if (step.what === "fresh") network.fresh();
+        else await network.keepCopies();
+    }
+  }
+
+  async function actOn(reader: Reader, what: (Step & { do: "reader" })["what"]): Promise<void> {
+    const { line, page } = reader;
+    if (what === "stall" || what === "cut" || what === "die" || what === "down" || what === "up")
+      line[what]();
+    else if (what === "hide" || what === "show") page[what]();
+    else if (what === "reload") {
+      page.close();
+      const opening = open(reader);
+      await clock.advance(100);
+      await opening;
+    } else {
+      reader.transport = what;
+      page.use(what);
+    }
+  }
+
+  const check = () => {
+    if (broken) throw broken;
+  };
+
+  async function equal(): Promise<number> {
+    const began = clock.now();
+    for (;;) {
+      const behind = readers.find(({ page }) => textOf(page.posts) !== truth.shown());
+      if (!behind) return clock.now() - began;
+      if (clock.now() - began > EQUAL_WITHIN_MS) {
+        throw new Broken(
+          `${behind.line.name} still shows [${textOf(behind.page.posts)}] at ${behind.page.cursor} ${EQUAL_WITHIN_MS} ms after the last fault, not [${truth.shown()}]`,
+        );
+      }
+      await clock.advance(500);
+      check();
+    }
+  }
+
+  try {
+    browsers = installBrowsers(network);
+    await clock.advance(5);
+    for (const [i, { is, transport }] of history.readers.entries()) {
+      const line = new Line(`r${i}`, i);
+      const reader = { is, line, transport } as Reader;
+      const opening = open(reader);
+      await clock.advance(100);
+      await opening;
+      readers.push(reader);
+    }
+    for (const step of history.steps) {
+      await act(step);
+      lookAtAll();
+      check();
+    }
+
+    // The faults end.
+    bus.mood({});
+    network.fresh();
+    for (const [index, process] of processes.entries()) {
+      process.mood = "fine";
+      if (!process.isUp) processes[index] = start();
+    }
+    for (const { line, page } of readers) {
+      line.up();
+      line.blocked.clear();
+      page.show();
+    }
+    const inStore = readInStore(await html());
+    if (inStore !== truth.shown()) throw new Broken(`the store has [${inStore}], not [${truth.shown()}]`);
+    const equalAfter = await equal();
+    // They stay so, and are not deaf.
+    await clock.advance(12_000);
+    await equal();
+    await act({ do: "edit", edits: [{ op: "write", post: "a" }] });
+    await equal();
+    check();
+    const resets = processes.reduce((sum, { hub }) => sum + hub.stats().resets, 0);
+    return { equalAfter, resets };
+  } finally {
+    for (const { page } of readers) page.close();
+    for (const process of processes) {
+      process.isDead = true;
+      void process.hub.close({ drainMs: 0 });
+    }
+    await clock.advance(2_000);
+    await site.close();
+    browsers?.uninstall();
+    clock.uninstall();
+  }
+}
+
+function readInStore(html: string): string {
+  return textOf([...readPage(html).posts.values()]);
+}

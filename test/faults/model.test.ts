@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import { check } from "../../faults/model/check.ts";
+import type { Sabotage } from "../../faults/model/history.ts";
+import type { Since } from "../../src/logs/log.ts";
+
+// Random histories of edits and faults (faults/model/): each reader's page equals the store in the end, and none ever
+// shows what is older, doubled or out of place. By hand, as many as wanted: npm run faults:model -- --runs=100000
+
+const RUNS = 1_000;
+
+describe("the model of readers under faults", () => {
+  it("finds nothing in a thousand histories", { timeout: 300_000 }, async () => {
+    const { failure, runs } = await check({ runs: RUNS, seed: Date.now() % 2 ** 31 });
+    expect(failure).toBeUndefined();
+    expect(runs).toBe(RUNS);
+  });
+
+  it("comes out the same for the same seed", async () => {
+    const budget = { runs: 30, seed: 11 };
+    expect(await check(budget)).toEqual(await check(budget));
+  });
+
+  // What the model would not see it could not vouch for.
+  describe("finds within a thousand histories", () => {
+    for (const [what, sabotage] of Object.entries(sabotages())) {
+      it(what, { timeout: 120_000 }, async () => {
+        const { failure } = await check({ runs: RUNS, seed: 1, sabotage });
+        expect(failure).toMatch(/ shows | still shows /);
+        expect(failure).toMatch(/npm run faults:model -- --seed=1 --path=\d/);
+      });
+    }
+  });
+});
+
+function sabotages(): Record<string, Sabotage> {
+  const since = (change: (answer: Since, cursor: string | null) => Since): Sabotage => ({
+    log: (log) => ({ ...log, since: async (id, cursor) => change(await log.since(id, cursor), cursor) }),
+  });
+  const first = new WeakMap<object, string[]>();
+  let frames = 0;
+  let last = "";
+  return {
+    "a log that is never asked for its heads again": {
+      log: (log) => ({
+        ...log,
+        async heads(channels) {
+          const known = first.get(log) ?? (await log.heads(channels));
+          first.set(log, known);
+          return known;
+        },
+      }),
+    },
+    "a log that takes every cursor for one that holds": since((answer, cursor) =>
+      "reset" in answer && cursor
+        ? { entry: { renders: new Map(), removals: [], cursor: answer.reset }, more: false }
+        : answer,
+    ),
+    "a log that forgets what was removed": since((answer) =>
+      "reset" in answer ? answer : { ...answer, entry: { ...answer.entry, removals: [] } },
+    ),
+    "a log that leaves the oldest change out": since((answer) =>
+      "reset" in answer
+        ? answer
+        : { ...answer, entry: { ...answer.entry, renders: new Map([...answer.entry.renders].slice(1)) } },
+    ),
+    "a network that loses a frame in ten": { wire: (text) => (++frames % 10 ? [text] : []) },
+    "a network that brings an old frame in place of a heartbeat": {
+      wire(text) {
+        if (text.includes('"content"')) last = text;
+        const cursor = /"cursor":"[^"]*"/;
+        return [
+          last && !text.includes('"content"') ? last.replace(cursor, cursor.exec(text)?.[0] ?? "$&") : text,
+        ];
+      },
+    },
+  };
+}
