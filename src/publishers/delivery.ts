@@ -4,10 +4,9 @@ import { type Announcement, type Cursor, type Entry, hiddenShell, parseCursor } 
 import { within } from "../within.ts";
 import type { BaseWebsocketPublisher, Follower, OnError } from "./publisher.ts";
 
-/** Of one page, waiting for a publisher that is slower than the posts. What is older is left out. */
-const MAX_WAITING = 1_000;
-/** The same in characters of HTML. */
-const MAX_WAITING_HTML = 10_000_000;
+/** What may wait for a publisher that is slower than the posts, in characters of HTML. What is older is left out. */
+const OF_A_PAGE = { updates: 1_000, html: 10_000_000 } as const;
+const IN_ALL = { updates: 10_000, html: 50_000_000 } as const;
 const CLOSE_MS = 1_000;
 
 /** A publisher of the site's own; `close` is called at the end, if it is there. */
@@ -38,8 +37,8 @@ export interface Delivery extends Follower {
 
 /**
  * Calls `publisher.publish` with each update of a page, one after the other, in the order of its history; pages do not
- * wait for each other. Of a page at most 1,000 updates (10 MB) wait: then the oldest is left out, and that is reported once
- * until the publisher has caught up. An update whose change took the log so long that later ones were handed over before
+ * wait for each other. Of a page at most 1,000 updates (10 MB) wait, of all pages 10,000 (50 MB): then the oldest is left
+ * out (of all pages: of each in turn), and that is reported once a page until the publisher has caught up. An update whose change took the log so long that later ones were handed over before
  * it is left out, too. The log has them all.
  *
  * @example
@@ -50,6 +49,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const { publisher, patienceMs = 30_000 } = options;
   const { onError = (error, context) => console.error(error, context) } = options;
   const pages = new Map<string, Page>();
+  const inAll: Amount = { updates: 0, html: 0 };
+  /** Pages of which updates wait; first the one whose turn it is to leave one out. */
+  const backlogs = new Set<Page>();
   const ended = Promise.withResolvers<void>();
   let closing: Promise<void> | undefined;
   let isClosed = false;
@@ -64,14 +66,49 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     const isOvertaken =
       page.overdue.delete(change) && announcement && isBefore(announcement.cursor, page.handedOver);
     if (announcement && "renders" in announcement && !isOvertaken && !isClosed) {
-      if (enqueue(page, announcement, changes) && !page.isLate) {
-        page.isLate = true;
-        const culprit = page.isBusy ? "the publisher" : "the log's answer to a change";
-        const late = `${culprit} is slower than the posts: the oldest updates are left out until it has caught up`;
-        report(new TidingsError("too_many", late, { where: "delivery" }), channelId);
-      }
+      enqueue(page, { entry: announcement, after: changes });
+      while (page.waiting.length > 1 && isOver(amountOf(page), OF_A_PAGE)) leaveOut(page);
+      while (isOver(inAll, IN_ALL)) leaveOutInTurn();
     }
     goOn(channelId, page);
+  }
+
+  /** Puts an update in its place among those of its page that wait. */
+  function enqueue(page: Page, update: Waiting): void {
+    const { waiting } = page;
+    const { entry } = update;
+    let place = waiting.length;
+    while (place > 0 && isBefore(entry.cursor, waiting[place - 1]!.entry.cursor)) place--;
+    waiting.splice(place, 0, update);
+    page.html += htmlOf(entry);
+    inAll.html += htmlOf(entry);
+    inAll.updates++;
+    backlogs.add(page);
+  }
+
+  function dequeue(page: Page): Waiting {
+    const next = page.waiting.shift()!;
+    page.html -= htmlOf(next.entry);
+    inAll.html -= htmlOf(next.entry);
+    inAll.updates--;
+    if (page.waiting.length === 0) backlogs.delete(page);
+    return next;
+  }
+
+  function leaveOutInTurn(): void {
+    const [page] = backlogs;
+    leaveOut(page!);
+    if (!backlogs.delete(page!)) return;
+    backlogs.add(page!);
+  }
+
+  function leaveOut(page: Page): void {
+    dequeue(page);
+    if (page.isLate) return;
+    page.isLate = true;
+    const culprit = page.isBusy ? "the publisher" : "the log's answer to a change";
+    const late = `${culprit} is slower than the posts: the oldest updates are left out until it has caught up`;
+    report(new TidingsError("too_many", late, { where: "delivery" }), page.channelId);
   }
 
   /** A change has had no answer for long: what comes after it waits no more. */
@@ -97,8 +134,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     // A change that began before this one was made may come before it, and its answer still be on the way.
     const [oldest = Number.POSITIVE_INFINITY] = page.begun;
     if (oldest <= next.after) return;
-    page.waiting.shift();
-    page.html -= htmlOf(next.entry);
+    dequeue(page);
     page.isBusy = true;
     page.handedOver = next.entry.cursor;
     handOver(channelId, next.entry).then(() => {
@@ -140,7 +176,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   return {
     follow(channelId, change) {
       const number = ++changes;
-      const page = pages.get(channelId) ?? newPage();
+      const page = pages.get(channelId) ?? newPage(channelId);
       pages.set(channelId, page);
       page.begun.add(number);
       const answered = change.then(
@@ -160,7 +196,19 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   };
 }
 
+interface Amount {
+  updates: number;
+  /** Characters. */
+  html: number;
+}
+
+const isOver = ({ updates, html }: Amount, most: Readonly<Amount>): boolean =>
+  updates > most.updates || html > most.html;
+
+const amountOf = ({ waiting, html }: Page): Amount => ({ updates: waiting.length, html });
+
 interface Page {
+  readonly channelId: string;
   /** Numbers of changes that were begun and have no answer yet, oldest first. */
   readonly begun: Set<number>;
   /** Those of them that are waited for no longer. */
@@ -182,7 +230,8 @@ interface Waiting {
   readonly after: number;
 }
 
-const newPage = (): Page => ({
+const newPage = (channelId: string): Page => ({
+  channelId,
   begun: new Set(),
   overdue: new Set(),
   waiting: [],
@@ -191,20 +240,6 @@ const newPage = (): Page => ({
   handedOver: "",
   isLate: false,
 });
-
-/** Puts an update in its place among those that wait. Answers whether others had to make room. */
-function enqueue(page: Page, entry: Entry, after: number): boolean {
-  const { waiting } = page;
-  let place = waiting.length;
-  while (place > 0 && isBefore(entry.cursor, waiting[place - 1]!.entry.cursor)) place--;
-  waiting.splice(place, 0, { entry, after });
-  page.html += htmlOf(entry);
-  const before = waiting.length;
-  while (waiting.length > 1 && (waiting.length > MAX_WAITING || page.html > MAX_WAITING_HTML)) {
-    page.html -= htmlOf(waiting.shift()!.entry);
-  }
-  return waiting.length < before;
-}
 
 /** Cursors of two epochs do not compare: the answers came in their order. */
 function isBefore(a: Cursor, b: Cursor): boolean {

@@ -183,6 +183,33 @@ describe("delivery", () => {
     expect(errors[0]).toEqual([expect.stringMatching(/left out/), { stage: "publish", channel: "finals" }]);
   });
 
+  it.for([
+    ["10,000 updates", 20, 600, "x", 10_000],
+    ["50 MB", 20, 5, "x".repeat(1_000_000), 50],
+  ] as const)("of all pages keeps %s, and leaves out as many of each", async (row) => {
+    const [, pages, posts, content, kept] = row;
+    const open = Promise.withResolvers<void>();
+    const { delivery, calls, errors } = noting(() => open.promise);
+    for (let n = 0; n <= posts; n++) {
+      for (let page = 0; page < pages; page++)
+        delivery.follow(`page-${page}`, made(entry(`e.${n}`, content)));
+      await idle();
+    }
+    open.resolve();
+    await delivery.close();
+    expect(calls).toHaveLength(pages + kept);
+    for (let page = 0; page < pages; page++) {
+      const cursors = calls.filter(([id]) => id === `page-${page}`).map((call) => (call[3] as Entry).cursor);
+      const each = Math.floor(kept / pages);
+      expect([each, each + 1]).toContain(cursors.length - 1);
+      // The one that was on the way, and then the newest.
+      expect(cursors.at(-1)).toBe(`e.${posts}`);
+      expect(cursors.at(1)).toBe(`e.${posts - cursors.length + 2}`);
+    }
+    expect(errors).toHaveLength(pages);
+    expect(errors[0]![0]).toMatch(/the publisher is slower than the posts/);
+  });
+
   it("close() lets the publisher finish all that waits, then closes it", async () => {
     const { delivery, cursors, closed } = noting(async () => {
       expect(closed).not.toHaveBeenCalled();
