@@ -63,16 +63,19 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** What each example shows: a post appears in an open page, as text, and is there for who comes later. */
-export async function showsPosts(browser: Browser, url: string): Promise<void> {
+/**
+ * What each example shows: a post to `postsUrl` appears in an open page, as text, and is there for who comes later.
+ */
+export async function showsPosts(browser: Browser, url: string, postsUrl: string = url): Promise<void> {
   const tab = await browser.newPage();
   await tab.goto(url);
   const texts = () => tab.locator(".live-post").allTextContents();
+  const patience = { timeout: 20_000 }; // a page may still be loading what makes it live
   const headers = { "Content-Type": "text/plain" };
-  await fetch(url, { method: "POST", body: "Kick-off!", headers });
-  await expect.poll(texts).toEqual(["Kick-off!"]);
-  await fetch(url, { method: "POST", body: "<b>Goal!</b>", headers });
-  await expect.poll(texts).toEqual(["<b>Goal!</b>", "Kick-off!"]);
+  await fetch(postsUrl, { method: "POST", body: "Kick-off!", headers });
+  await expect.poll(texts, patience).toEqual(["Kick-off!"]);
+  await fetch(postsUrl, { method: "POST", body: "<b>Goal!</b>", headers });
+  await expect.poll(texts, patience).toEqual(["<b>Goal!</b>", "Kick-off!"]);
   const later = await browser.newPage();
   await later.goto(url);
   expect(await later.locator(".live-post").allTextContents()).toEqual(["<b>Goal!</b>", "Kick-off!"]);

@@ -13,7 +13,7 @@ export function readTree(): Tree {
     ["**/*.{ts,tsx,js,mjs,json,md,html,css,yml,yaml,sh,conf,service,py}", ".ci/*", ".npmrc"],
     {
       cwd: root,
-      exclude: (path) => /(^|\/)(node_modules|dist|data|coverage|\.git)$/.test(path),
+      exclude: (path) => /(^|\/)(node_modules|dist|data|coverage|\.git|\.test-sites)$/.test(path),
     },
   );
   return new Map(
