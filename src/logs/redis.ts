@@ -53,7 +53,7 @@ const HEADS_AT_ONCE = 500;
 export function redisLog(options: RedisLogOptions): Log {
   const { prefix = "tidings:", maxPosts = 10_000, maxAgeMs = 7 * DAY_MS, bus } = options;
   const { onError = console.error } = options;
-  const link = redisLink(options, where, onError);
+  const link = redisLink(options, where, { onError });
   const zeroKey = `${prefix}zero`;
 
   async function run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {

@@ -16,7 +16,10 @@ const MAX_ANSWER = 200;
 export interface HostedOptions {
   /** How long the service may take for one attempt, in milliseconds. Default 5 s. */
   readonly attemptMs?: number | undefined;
-  /** How long all attempts for one update may take, in milliseconds. Default 20 s. */
+  /**
+   * How long all attempts for one update may take, in milliseconds. Default 20 s. Behind a delivery it must stay below
+   * that one's patience (30 s, unless it was told otherwise), or a page's next update overtakes this one.
+   */
   readonly patienceMs?: number | undefined;
   /** The longest message that the service takes, in bytes. */
   readonly maxBytes?: number | undefined;
@@ -109,7 +112,7 @@ export abstract class HostedPublisher extends BaseWebsocketPublisher {
       if (now + pause >= deadline) {
         throw failure ?? this.#error("unavailable", "the service asked to be left alone for a while");
       }
-      await sleep(pause, undefined, { signal: this.#closing.signal }).catch(() => {});
+      if (pause > 0) await sleep(pause, undefined, { signal: this.#closing.signal }).catch(() => {});
       if (this.#closing.signal.aborted) throw this.#error("closed", "used after close()");
       failure = await this.#attempt(this.request(channelId, message), deadline);
       if (!failure) return;

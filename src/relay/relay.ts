@@ -11,6 +11,9 @@ import { redisAt, redisLink } from "../services/redis-link.ts";
 import type { ReadMessage } from "./message.ts";
 import { type Source, wagtailSource } from "./sources.ts";
 
+/** Less than the 2 s that `TidingsHttpPublisher` waits: it is to hear what is the matter. */
+const PUBLISH_MS = 1_500;
+
 export type RelayOptions = RedisAddress & {
   /** Default: {@link wagtailSource}. */
   readonly source?: Source;
@@ -25,7 +28,8 @@ export interface Relay {
   /** Brings the site's updates; it publishes nothing. */
   readonly bus: Bus;
   /**
-   * Publishes as the site does, so that every relay hears it. Resolves once Redis has it; rejects with `unavailable`.
+   * Publishes as the site does, so that every relay hears it. Resolves once Redis has it; rejects with `unavailable` when
+   * it has not answered within 1.5 s (it may take it all the same when it is awake again).
    */
   publish(page: string, draft: Draft): Promise<void>;
   close(): Promise<void>;
@@ -47,7 +51,7 @@ export function createRelay(options: RelayOptions): Relay {
   // An editor who saves again, for a reader who lacks it, is heard.
   const log = memoryLog({ keepsRepeats: true });
   const library = redisLibrary(options, where);
-  const link = redisLink(options, where);
+  const link = redisLink(options, where, { answerMs: PUBLISH_MS });
   const pages = new Map<string, { readonly page: string; readonly listeners: Set<Listener> }>();
   const statusListeners = new Set<(status: "up" | "down") => void>();
   const counts = { messages: 0, unreadable: 0 };

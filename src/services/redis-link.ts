@@ -14,7 +14,7 @@ import {
 const CONNECTS_MS = 5_000;
 const PING_EVERY_MS = 2_000;
 const PONG_WITHIN_MS = 4_000;
-/** How long a command waits for a connection, and then for its answer. */
+/** How long a command waits for a connection, and how long, with that, for its answer. */
 const CONNECTION_WAITED_FOR_MS = 1_000;
 const ANSWER_WAITED_FOR_MS = 10_000;
 /** What may wait, in characters; more is refused. */
@@ -82,12 +82,15 @@ export interface RedisLink {
   close(): Promise<void>;
 }
 
+export interface RedisLinkOptions {
+  /** How long a command may take in all, in milliseconds. Default 10 s. */
+  readonly answerMs?: number;
+  readonly onError?: ((error: unknown, context: { stage: string }) => void) | undefined;
+}
+
 /** Commands over the caller's client, or over one connection that is opened for a URL. */
-export function redisLink(
-  address: RedisAddress,
-  where: string,
-  onError: (error: unknown, context: { stage: string }) => void = () => {},
-): RedisLink {
+export function redisLink(address: RedisAddress, where: string, options: RedisLinkOptions = {}): RedisLink {
+  const { answerMs = ANSWER_WAITED_FOR_MS, onError = () => {} } = options;
   const library = redisLibrary(address, where);
   library.catch(() => {}); // told by each command
   const nothing = async () => {};
@@ -117,10 +120,10 @@ export function redisLink(
       answer.then(settled, settled);
       try {
         const said = await within(
-          ANSWER_WAITED_FOR_MS,
+          answerMs,
           answer.then((value) => ({ value })),
         );
-        if (!said) throw new Error(`no answer within ${ANSWER_WAITED_FOR_MS} ms`);
+        if (!said) throw new Error(`no answer within ${answerMs} ms`);
         return said.value;
       } catch (error) {
         kept.signal.throwIfAborted();
