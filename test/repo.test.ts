@@ -117,12 +117,21 @@ const nobodyMustInstallAPeer: Rule = (tree) => {
 /** `test/hub/hub.test.ts` is of `src/hub/hub.ts`, `test/app/editor.test.ts` of the folder `src/app/editor/`. */
 const testsMirrorSources: Rule = (tree) =>
   paths(tree, "test/", ".test.ts").filter((path) => {
-    const source = path.replace(/^test\//, "src/").replace(/\.test\.ts$/, "");
-    const exists = [...tree.keys()].some(
-      (known) => known === `${source}.ts` || known.startsWith(`${source}/`),
+    const sources = ["src/", ""].map((root) => path.replace(/^test\//, root).replace(/\.test\.ts$/, ""));
+    const exists = [...tree.keys()].some((known) =>
+      sources.some((source) => known === `${source}.ts` || known.startsWith(`${source}/`)),
     );
     return !exists && !END_TO_END.test(path);
   });
+
+/** A mistake in code that both had would be found by nobody. */
+const JUDGES = /^faults\/processes\/(judge|reader|browser|newsroom|random)\.ts$/;
+const judgesShareNoCode: Rule = (tree) =>
+  paths(tree, "faults/", ".ts")
+    .filter((path) => JUDGES.test(path))
+    .flatMap((path) => importsOf(path, tree.get(path)!))
+    .filter(({ to, bare }) => !bare && !JUDGES.test(to))
+    .map(({ from, to }) => `${from} imports ${to}`);
 
 const skipsHaveAReason: Rule = (tree) =>
   paths(tree, "test/", ".ts").flatMap((path) =>
@@ -216,6 +225,11 @@ const RULES: readonly [title: string, rule: Rule, wrong: Readonly<Record<string,
     { "package.json": `{ "peerDependencies": { "redis": "5" } }` },
   ],
   ["tests mirror sources", testsMirrorSources, { "test/hub/nothing.test.ts": "" }],
+  [
+    "those who judge under faults share no code with what they judge",
+    judgesShareNoCode,
+    { "faults/processes/judge.ts": 'import { parseCursor } from "../../src/protocol.ts";' },
+  ],
   ["a skipped test says why", skipsHaveAReason, { "test/a.test.ts": `test.${"skip"}("works", () => {});` }],
   ["no test runs alone", nothingRunsAlone, { "test/a.test.ts": `test.${"only"}("works", () => {});` }],
   ["no file names a package registry", noRegistryIsNamed, { "a.md": `see registry.${"npmjs"}.org` }],

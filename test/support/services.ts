@@ -141,12 +141,16 @@ export function isInstalled(kind: ServiceKind): boolean {
   return KINDS[kind].program() !== undefined;
 }
 
-/** Starts a private server. Rejects when it is not installed, or does not take work within a minute. */
-export async function startService(kind: ServiceKind): Promise<Service> {
+/**
+ * Starts a private server. Rejects when it is not installed, or does not take work within a minute.
+ *
+ * @param parent the folder that its own is made in
+ */
+export async function startService(kind: ServiceKind, parent: string = tmpdir()): Promise<Service> {
   const { program: find, url, prepare, run, isReady } = KINDS[kind];
   const program = find();
   if (program === undefined) throw new Error(`${kind} is not installed: see scripts/install-test-tools.ts`);
-  const folder = mkdtempSync(join(tmpdir(), `tidings-${kind}-`));
+  const folder = mkdtempSync(join(parent, `tidings-${kind}-`));
   let port = await freePort();
   prepare?.(folder, program);
   let child: ChildProcess;

@@ -1,0 +1,194 @@
+/** One seeded schedule from its beginning to its verdict. */
+import { setTimeout as wait } from "node:timers/promises";
+import type { Browser } from "playwright-core";
+import type { BusKind } from "../../test/support/services.ts";
+import { type BrowserReader, openBrowserReader } from "./browser.ts";
+import { FAULTS, type World } from "./faults.ts";
+import { judge, type Standing, type Trace, timesToEquality, type Verdict } from "./judge.ts";
+import { startNewsroom, storedPage } from "./newsroom.ts";
+import { startNoise } from "./noise.ts";
+import { random } from "./random.ts";
+import { startReader, TRANSPORTS } from "./reader.ts";
+import { plan } from "./schedule.ts";
+import { type Site, startSite } from "./site.ts";
+
+export interface ScheduleOptions {
+  readonly bus: BusKind;
+  readonly seed: number;
+  readonly faults: number;
+  /** Names of faults; none: all. */
+  readonly only: readonly string[];
+  readonly readers: number;
+  readonly tabs: number;
+  readonly browser: Browser | undefined;
+  readonly tell: (line: string) => void;
+}
+
+export interface Happened {
+  readonly name: string;
+  /** Milliseconds since the schedule began. */
+  readonly began: number;
+  readonly healed: number;
+  /** Milliseconds after it was healed until each reader had all that was acknowledged by then; `null`: never. */
+  readonly toEquality: readonly (number | null)[];
+}
+
+export interface Outcome {
+  readonly bus: BusKind;
+  readonly seed: number;
+  readonly seconds: number;
+  readonly changes: number;
+  readonly repeatedRequests: number;
+  readonly readers: number;
+  readonly tabs: number;
+  readonly reconnects: number;
+  readonly resets: number;
+  readonly faults: readonly Happened[];
+  readonly verdict: Verdict & { readonly wrongAnswers: readonly string[] };
+  /** Bytes, by process. */
+  readonly peakMemory: Readonly<Record<string, number>>;
+  /** What this machine could not do, and why. */
+  readonly leftOut: readonly string[];
+}
+
+/** After the last change, readers have so long to be equal. Half open connections are noticed after a minute. */
+const PATIENCE_MS = 120_000;
+const CHANNEL = "the-finals";
+
+export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
+  const { bus, seed, readers: count, tabs, browser, tell } = options;
+  const site = await startSite(bus);
+  const hosts = site.servers.map(({ host }) => host);
+  const opened: { end(): unknown }[] = [];
+  try {
+    const { authorization } = site;
+    const made = await fetch(`http://${hosts[0]}/api/pages`, {
+      method: "POST",
+      headers: { authorization, "content-type": "application/json" },
+      body: JSON.stringify({ channelId: CHANNEL, title: "The finals" }),
+    });
+    if (made.status !== 201) throw new Error(`the page could not be made: ${await made.text()}`);
+    const newsroom = startNewsroom({
+      channel: CHANNEL,
+      hosts,
+      authorization,
+      random: random(seed + 1),
+      reporters: 5,
+      pauseMs: 400,
+    });
+    opened.push({ end: newsroom.abandon });
+    const noise = startNoise(site, CHANNEL, random(seed + 2));
+    const readers = await Promise.all(
+      Array.from({ length: count }, (_, n) => {
+        const transport = TRANSPORTS[n % 5 < 3 ? 0 : n % 5 === 3 ? 1 : 2]!;
+        const own = hosts.map((_, i) => hosts[(n + i) % hosts.length]!);
+        return startReader({
+          name: `reader ${n} (${transport} at first)`,
+          channel: CHANNEL,
+          transport,
+          hosts: own,
+        });
+      }),
+    );
+    const pageUrl = `http://127.0.0.1:${site.balancer.port}/live/${CHANNEL}/`;
+    const pages: BrowserReader[] = [];
+    for (let n = 0; n < tabs; n++) pages.push(await openBrowserReader(browser!, `Chromium ${n}`, pageUrl));
+    opened.push(...readers, ...pages, { end: noise.close });
+    await wait(1_500);
+
+    const start = Date.now();
+    const happened = await runFaults({ site, readers, noise, random: random(seed + 3) }, options, tell);
+    await wait(1_000);
+    await newsroom.end();
+    const traces = () => Promise.all([...readers, ...pages].map((reader) => reader.trace()));
+    const store = await storeWhenBack(site, hosts, authorization);
+    const seen = await untilEqual(traces, store);
+    const verdict = judge({ ledger: newsroom.ledger, store, traces: seen });
+    return {
+      bus,
+      seed,
+      seconds: Math.round((Date.now() - start) / 1000),
+      changes: newsroom.changes,
+      repeatedRequests: newsroom.repeated,
+      readers: count,
+      tabs,
+      reconnects: readers.reduce((sum, { attempts }) => sum + attempts - 1, 0),
+      resets: readers.reduce((sum, { resets }) => sum + resets, 0),
+      faults: happened.map(({ name, began, healed }) => ({
+        name,
+        began: began - start,
+        healed: healed - start,
+        toEquality: timesToEquality(newsroom.ledger, seen, healed).map((ms) =>
+          Number.isFinite(ms) ? ms : null,
+        ),
+      })),
+      verdict: { ...verdict, wrongAnswers: newsroom.wrong },
+      peakMemory: Object.fromEntries(
+        site.servers.map(({ name, peakMemory }) => [`tidings ${name}`, peakMemory]),
+      ),
+      leftOut: site.disk ? [] : ["store's disk full: only root can mount a small disk"],
+    };
+  } finally {
+    await Promise.all(opened.map((one) => one.end()));
+    await site.end();
+    if (process.env.FAULTS_OUTPUT) tell(site.output());
+  }
+}
+
+async function runFaults(
+  world: World,
+  { seed, faults, only }: ScheduleOptions,
+  tell: (line: string) => void,
+): Promise<{ name: string; began: number; healed: number }[]> {
+  const { site } = world;
+  const isPossible = (name: string) =>
+    (only.length === 0 || only.includes(name)) && (name !== "store's disk full" || site.disk !== undefined);
+  const planned = plan(random(seed), faults, site.servers.length, isPossible);
+  const held = new Map<string, Promise<unknown>>();
+  const running: Promise<{ name: string; began: number; healed: number }>[] = [];
+  let last = Date.now();
+  for (const { name, after, lasts, server } of planned) {
+    await wait(Math.max(0, last + after - Date.now()));
+    const { victim, run } = FAULTS[name]!;
+    const thing = victim === "server" ? `server ${server}` : victim;
+    await held.get(thing);
+    last = Date.now();
+    const began = last;
+    const one = run(world, lasts, site.servers[server]!).then(() => {
+      const healed = Date.now();
+      tell(`  ${name}${victim === "server" ? ` (${site.servers[server]!.name})` : ""}: ${healed - began} ms`);
+      return { name, began, healed };
+    });
+    held.set(thing, one);
+    running.push(one);
+  }
+  return Promise.all(running);
+}
+
+async function storeWhenBack(
+  site: Site,
+  hosts: readonly string[],
+  authorization: string,
+): Promise<Standing[]> {
+  const end = Date.now() + 60_000;
+  for (let n = 0; ; n++) {
+    try {
+      return await storedPage(hosts[n % hosts.length]!, CHANNEL, authorization);
+    } catch (error) {
+      if (Date.now() > end)
+        throw new Error(`the store does not answer any more: ${site.output()}`, { cause: error });
+      await wait(500);
+    }
+  }
+}
+
+/** Traces, once all readers show what the store has; or as they are when the time is over. */
+async function untilEqual(traces: () => Promise<Trace[]>, store: readonly Standing[]): Promise<Trace[]> {
+  const due = JSON.stringify(store);
+  const end = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const seen = await traces();
+    if (seen.every(({ final }) => JSON.stringify(final) === due) || Date.now() > end) return seen;
+    await wait(500);
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Real processes under seeded faults: three `tidings serve`, Postgres, a bus, readers over every transport and in Chromium.
+ * Ends with 1 when a reader's page was ever not the newsroom's.
+ *
+ * npm run faults [-- --buses redis,nats --schedules 13 --faults 12 --readers 45 --tabs 3 --seed 1 --parallel 2
+ *                    --only "bus killed" --json report.json --markdown report.md --merge earlier.json]
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { launchBrowser } from "../../test/support/browser.ts";
+import { type BusKind, isInstalled } from "../../test/support/services.ts";
+import { FAULTS } from "./faults.ts";
+import { BREACHES, breaches, machine, type Report, toMarkdown } from "./report.ts";
+import { type Outcome, runSchedule } from "./run-schedule.ts";
+
+const { values } = parseArgs({
+  options: {
+    buses: { type: "string", default: "redis,nats,postgres,rabbitmq" },
+    schedules: { type: "string", default: "1" },
+    faults: { type: "string", default: "12" },
+    readers: { type: "string", default: "45" },
+    tabs: { type: "string", default: "3" },
+    seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
+    only: { type: "string", multiple: true, default: [] },
+    parallel: { type: "string", default: "1" },
+    json: { type: "string" },
+    markdown: { type: "string" },
+    merge: { type: "string", multiple: true, default: [] },
+  },
+});
+
+const buses = values.buses.split(",").filter(Boolean) as BusKind[];
+for (const kind of [...buses, "postgres"] as const) {
+  if (!isInstalled(kind)) throw new Error(`${kind} is not installed: see scripts/install-test-tools.ts`);
+}
+const [schedules, faults, readers, tabs, seed, parallel] = (
+  ["schedules", "faults", "readers", "tabs", "seed", "parallel"] as const
+).map((name) => {
+  const number = Number(values[name]);
+  if (!Number.isSafeInteger(number) || number < 0)
+    throw new Error(`--${name} must be a number, not ${values[name]}`);
+  return number;
+}) as [number, number, number, number, number, number];
+
+const unknown = values.only.find((name) => FAULTS[name] === undefined);
+if (unknown) throw new Error(`--only: there is no "${unknown}" among ${Object.keys(FAULTS).join(", ")}`);
+
+// A seed of its own for each, so that no two buses meet the same.
+const queue = Array.from({ length: schedules * buses.length }, (_, n) => ({
+  bus: buses[n % buses.length]!,
+  seed: seed + n,
+}));
+const outcomes: Outcome[] = values.merge.flatMap(
+  (file) => (JSON.parse(readFileSync(file, "utf8")) as Report).outcomes,
+);
+const browser = tabs > 0 ? await launchBrowser() : undefined;
+
+async function worker(): Promise<void> {
+  for (let one = queue.shift(); one; one = queue.shift()) {
+    const again = `npm run faults -- --buses ${one.bus} --seed ${one.seed} --faults ${faults} --readers ${readers} --tabs ${tabs}${values.only.map((name) => ` --only "${name}"`).join("")}`;
+    const lines: string[] = [];
+    try {
+      const outcome = await runSchedule({
+        ...one,
+        only: values.only,
+        faults,
+        readers,
+        tabs,
+        browser,
+        tell: (line) => lines.push(line),
+      });
+      outcomes.push(outcome);
+      const counts = BREACHES.map((name) => `${outcome.verdict[name].length} ${name}`).join(", ");
+      console.log(
+        `${one.bus}, seed ${one.seed}: ${outcome.faults.length} faults in ${outcome.seconds} s, ${outcome.changes} changes, ${outcome.reconnects} reconnects: ${counts}`,
+      );
+      if (breaches(outcome) > 0) {
+        for (const name of BREACHES)
+          for (const breach of outcome.verdict[name].slice(0, 10)) console.log(`  ${name}: ${breach}`);
+        console.log(`${lines.join("\n")}\n  again: ${again}`);
+        process.exitCode = 1;
+      }
+    } catch (error) {
+      console.error(
+        `${one.bus}, seed ${one.seed} broke off:`,
+        error,
+        `\n${lines.join("\n")}\n  again: ${again}`,
+      );
+      process.exitCode = 1;
+    }
+    if (outcomes.length > 0) save();
+  }
+}
+
+function save(): void {
+  const command = `npm run faults -- --schedules ${schedules} --faults ${faults} --readers ${readers} --tabs ${tabs} --seed ${seed} --parallel ${parallel}`;
+  const report: Report = { command, machine: machine(), outcomes };
+  if (values.json) writeFileSync(values.json, `${JSON.stringify(report)}\n`);
+  if (values.markdown) writeFileSync(values.markdown, toMarkdown(report));
+}
+
+await Promise.all(Array.from({ length: Math.max(1, parallel) }, worker));
+await browser?.close();
+console.log(toMarkdown({ command: "npm run faults", machine: machine(), outcomes }));

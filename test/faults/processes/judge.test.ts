@@ -1,0 +1,181 @@
+import { describe, expect, it } from "vitest";
+import {
+  type Change,
+  type Evidence,
+  judge,
+  type Sighting,
+  type Trace,
+  timesToEquality,
+} from "../../../faults/processes/judge.ts";
+
+const change = (kind: Change["kind"], acknowledged: number): Change => ({
+  kind,
+  sent: acknowledged - 5,
+  acknowledged,
+});
+
+/** a is edited and hidden, b written later, c taken away. */
+const ledger = new Map([
+  ["a", [change("shown", 10), change("shown", 30), change("hidden", 50)]],
+  ["b", [change("shown", 20)]],
+  ["c", [change("shown", 40), change("removed", 60)]],
+]);
+
+const step = (seq: number, ...sightings: Sighting[]) => ({ time: seq * 10 + 1, seq, sightings });
+const a = (seen: Sighting["seen"], at = 1): Sighting => ({ id: "a", seen, at });
+const b = (seen: Sighting["seen"], at = 2): Sighting => ({ id: "b", seen, at });
+const c = (seen: Sighting["seen"], at = 4): Sighting => ({ id: "c", seen, at });
+
+const truth: Trace = {
+  reader: "one",
+  steps: [
+    step(0),
+    step(1, a(0)),
+    step(2, b(0)),
+    step(3, a(1)),
+    step(4, c(0)),
+    step(5, a("hidden")),
+    step(6, c("removed")),
+  ],
+  doubled: [],
+  misplaced: [],
+  away: [],
+  final: [["b", 0]],
+};
+
+function verdict(change: Partial<Trace>, rest: Partial<Evidence> = {}) {
+  const other = { ...truth, reader: "two", ...change };
+  return judge({ ledger, store: [["b", 0]], traces: [truth, other], ...rest });
+}
+
+const NOTHING = { lost: [], doubled: [], outOfOrder: [], stale: [] };
+
+describe("the judge", () => {
+  it("finds nothing where all is well, also when updates came compacted, or late", () => {
+    expect(verdict({})).toEqual(NOTHING);
+    expect(verdict({ steps: [step(0), step(6, b(0), a("hidden"))] })).toEqual(NOTHING);
+    expect(verdict({ steps: [step(4, c(0), b(0), a(1)), step(6, a("hidden"), c("removed"))] })).toEqual(
+      NOTHING,
+    );
+  });
+
+  it("finds a change that a reader skipped, although a later one made up for it", () => {
+    const steps = [
+      step(0),
+      step(1, a(0)),
+      step(3, a(1)),
+      step(4, c(0), b(0)),
+      step(6, a("hidden"), c("removed")),
+    ];
+    expect(verdict({ steps })).toEqual({ ...NOTHING, lost: ["two: b ⟦0⟧ is missing at number 3"] });
+  });
+
+  it("finds a removal and a hiding that did not come", () => {
+    const steps = [step(4, c(0), b(0), a(1)), step(6)];
+    expect(verdict({ steps }).lost).toEqual([
+      "two: a ⟦2⟧ is missing at number 6",
+      "two: c ⟦1⟧ is missing at number 6",
+    ]);
+  });
+
+  it("finds an older version after a newer one, and what comes back after it was hidden or taken away", () => {
+    for (const late of [a(0), a(1), c(0)]) {
+      expect(verdict({ steps: [...truth.steps, step(7, late)] }).stale).toHaveLength(1);
+    }
+  });
+
+  it("finds an end that differs: a post missing, old, left over, twice, or in another place", () => {
+    expect(verdict({ final: [] }).lost).toEqual(["two: b is missing in the end"]);
+    expect(
+      verdict({
+        final: [
+          ["b", 0],
+          ["c", 0],
+        ],
+      }).stale,
+    ).toEqual(["two: c is still there in the end"]);
+    expect(
+      verdict({
+        final: [
+          ["b", 0],
+          ["b", 0],
+        ],
+      }).doubled,
+    ).toEqual(["two: a post stands twice in the end"]);
+    const shown = new Map([...ledger, ["d", [change("shown", 70), change("shown", 80)]]] as const);
+    const store = [
+      ["d", 1],
+      ["b", 0],
+    ] as const;
+    const both = { ...truth, final: store };
+    const end = (final: Trace["final"]) =>
+      judge({ ledger: shown, store, traces: [both, { ...truth, reader: "two", final }] });
+    expect(
+      end([
+        ["b", 0],
+        ["d", 1],
+      ]).outOfOrder,
+    ).toEqual(["two: the order in the end"]);
+    expect(
+      end([
+        ["d", 0],
+        ["b", 0],
+      ]).stale,
+    ).toEqual(["two: d stands at ⟦0⟧ in the end, not at ⟦1⟧"]);
+  });
+
+  it("finds a post that moved, or stands where none that was sent later may", () => {
+    expect(verdict({ steps: [step(1, a(0)), step(6, a("hidden", 7), b(0))] }).outOfOrder).toEqual([
+      "two: a moved from 1 to 7",
+    ]);
+    const swapped = truth.steps.map((one) => ({
+      ...one,
+      sightings: one.sightings.map((seen) => (seen.id === "a" ? { ...seen, at: 3 } : seen)),
+    }));
+    const traces = [{ ...truth, steps: swapped }];
+    expect(judge({ ledger, store: [["b", 0]], traces }).outOfOrder).toEqual([
+      "a stands after a post that was sent when it was there",
+    ]);
+  });
+
+  it("finds what a reader noted itself", () => {
+    expect(verdict({ doubled: ["a"], misplaced: ["b"] })).toMatchObject({
+      doubled: ["two: a"],
+      outOfOrder: ["two: b"],
+    });
+  });
+
+  it("finds a store that lacks what it acknowledged, or has what nobody wrote", () => {
+    const of = (store: Evidence["store"]) => judge({ ledger, store, traces: [] });
+    expect(of([]).lost).toEqual(["store: b"]);
+    expect(
+      of([
+        ["b", 0],
+        ["c", 0],
+      ]).stale,
+    ).toEqual(["store: c should be removed"]);
+    expect(
+      of([
+        ["b", 0],
+        ["x", 0],
+      ]).doubled,
+    ).toEqual(["store: x was made by nobody's answered request"]);
+  });
+
+  it("tells how long readers took to have what was acknowledged by a moment", () => {
+    const slow = { ...truth, steps: [step(0), step(40, a(1), b(0))] };
+    const asleep = { ...truth, away: [[20, 400]] as const };
+    const late = { ...truth, steps: [step(90, b(0))] };
+    const never = { ...truth, steps: [step(0), step(1, a(0))] };
+    expect(timesToEquality(ledger, [truth, slow, asleep, late, never], 31)).toEqual([
+      0,
+      370,
+      Number.POSITIVE_INFINITY,
+    ]);
+  });
+
+  it("takes the number for it that a post came and went while a reader was away", () => {
+    const steps = [step(0), step(6, a("hidden"), b(0))];
+    expect(timesToEquality(ledger, [truth, { ...truth, steps }], 45)).toEqual([0, 16]);
+  });
+});
