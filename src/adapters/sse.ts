@@ -21,7 +21,7 @@ import {
 
 export type { FetchAdapterOptions, FetchHandler, NodeHandler };
 
-const METHODS = ["GET"];
+const METHODS = ["GET", "HEAD"];
 /** Linux wakes a writer when a third of its buffer is free, which has 4 MB at most: until then nothing moves here. */
 const MAX_UNSEEN_BYTES = 1_400_000;
 /** What a runtime may hold of a stream before the hub takes its reader for slow. */
@@ -52,6 +52,10 @@ export function nodeSse(hub: Hub, options: NodeAdapterOptions = {}): NodeHandler
         if (response.destroyed) return admitted.cancel();
         const { socket } = request;
         response.writeHead(200, headersOf(asked, hub));
+        if (asked.method === "HEAD") {
+          admitted.cancel();
+          return void response.end();
+        }
         response.write(opening());
         socket.setKeepAlive(true, LOOKED_AT_MS);
         const reader = admitted.open({
@@ -98,7 +102,12 @@ export function fetchSse(hub: Hub, options: FetchAdapterOptions = {}): FetchHand
       admitted.cancel();
       return new Response(null, { status: 499 });
     }
-    return new Response(streamTo(admitted, request.signal, streams), { headers: headersOf(asked, hub) });
+    const headers = headersOf(asked, hub);
+    if (asked.method === "HEAD") {
+      admitted.cancel();
+      return new Response(null, { headers });
+    }
+    return new Response(streamTo(admitted, request.signal, streams), { headers });
   };
 }
 

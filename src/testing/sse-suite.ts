@@ -36,7 +36,7 @@ export function sseSuite(runner: RunnerThatSkips, { start, skip }: SseSuiteOptio
         return (await stream.next()).renders["1"]?.content;
       },
     });
-    requestTests(test, "sse", "GET");
+    requestTests(test, "sse", "GET, HEAD");
 
     test("is a stream that nothing in between keeps or holds up", async (site) => {
       const { headers } = (await open(site, "/sse/channel/finals/")).answer;
@@ -44,8 +44,21 @@ export function sseSuite(runner: RunnerThatSkips, { start, skip }: SseSuiteOptio
       assert.match(headers["cache-control"]!, /no-store/);
       assert.match(headers["cache-control"]!, /no-transform/);
       assert.equal(headers["x-accel-buffering"], "no");
-      assert.equal((await answerOf(`${site.url}/sse/channel/finals/`, { method: "HEAD" })).status, 405);
     });
+
+    test(
+      "HEAD is answered like GET, without the stream, and takes nobody's place",
+      async (site) => {
+        const head = await answerOf(`${site.url}/sse/channel/finals/`, { method: "HEAD" });
+        assert.deepEqual([head.status, head.body], [200, ""]);
+        const { answer } = await open(site, "/sse/channel/finals/");
+        assert.equal(answer.status, 200);
+        for (const name of ["content-type", "cache-control", "x-content-type-options", "vary"]) {
+          assert.equal(head.headers[name], answer.headers[name], name);
+        }
+      },
+      { maxConnectionsPerAddress: 1 },
+    );
 
     test("the first event comes at once: a heartbeat for who has missed nothing", async (site) => {
       const { cursor } = await site.publisher.publish("finals", { 1: post("before") });

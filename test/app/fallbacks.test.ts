@@ -82,12 +82,11 @@ describe("tidings serve", () => {
       expect(await status(`/${way}/channel/%FF/`)).toBe(400);
       expect(await status(`/${way}/channel/${"x".repeat(256)}/`)).toBe(400);
     }
-    expect(await status("/sse/channel/welcome/", "HEAD")).toBe(405);
     for (const path of ["/sse/channel/welcome/", "/updates/channel/welcome/"]) {
       const body = new Uint8Array(100_000);
       expect((await request(url, "POST", path, body)).status).toBe(405);
+      expect(await status(path, "HEAD")).toBe(200);
     }
-    expect(await status("/updates/channel/welcome/", "HEAD")).toBe(200);
     expect(await status(`/updates/channel/${"%F0%9F%8E%89".repeat(127)}/`)).toBe(200);
   });
 
