@@ -18,6 +18,11 @@ const MAX_BODY_BYTES = 8 * 1024 * 1024;
 const MAX_PARAM_LENGTH = 4_096;
 /** How long requests under way may take at the end; the store takes up to 4 s more to let go. */
 const CLOSE_MS = 5_000;
+/**
+ * Connections that may wait to be accepted: as many as the system lets (Linux: `net.core.somaxconn`). Node's own 511 are soon
+ * taken when all readers come back at once, and who is not among them is only heard again after 1, 3, 7, 15 … seconds.
+ */
+const BACKLOG = 65_535;
 
 export interface ReaderServerOptions {
   readonly settings: Pick<Settings, "host" | "port" | "trustProxy">;
@@ -119,7 +124,7 @@ function addressingBy(trusts: Trusts): NodeAdapterOptions {
 
 async function listen(app: FastifyInstance, { host, port }: ReaderServerOptions["settings"]): Promise<void> {
   try {
-    await app.listen({ host, port });
+    await app.listen({ host, port, backlog: BACKLOG });
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     const why: Readonly<Record<string, string>> = {
