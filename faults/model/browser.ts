@@ -157,14 +157,23 @@ export function installBrowsers(network: Network): Browsers {
   };
 }
 
+/** By element: a changed post is a new one, and large ones are looked at often. */
+const marks = new WeakMap<Element, string>();
+
 function postsIn(list: HTMLElement): Seen[] {
-  return [...list.querySelectorAll<HTMLElement>(".live-post-wrapper")].map((wrapper) => {
+  const posts: Seen[] = [];
+  for (let each = list.firstElementChild; each; each = each.nextElementSibling) {
+    const wrapper = each as HTMLElement;
     const post = wrapper.querySelector<HTMLElement>("[data-post-id]")!;
-    return {
+    const mark = marks.get(post) ?? markOf(post.textContent ?? "");
+    marks.set(post, mark);
+    const { hidden } = wrapper;
+    posts.push({
       id: post.dataset.postId!,
       at: Number(wrapper.dataset.at),
-      show: !wrapper.hidden,
-      mark: wrapper.hidden ? "" : markOf(post.textContent ?? ""),
-    };
-  });
+      show: !hidden,
+      mark: hidden ? "" : mark,
+    });
+  }
+  return posts;
 }

@@ -257,7 +257,16 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
       throw error;
     }
   }
-  const network = createNetwork({ clock, random, processes, html, wire: sabotage.wire });
+  const network = createNetwork({
+    clock,
+    random,
+    processes,
+    html,
+    broken: (what) => {
+      broken ??= new Broken(what);
+    },
+    wire: sabotage.wire,
+  });
   let browsers: Browsers | undefined;
 
   async function open(reader: Reader): Promise<void> {

@@ -248,6 +248,8 @@ class Response extends EventEmitter {
   destroyed = false;
   writableEnded = false;
   link: Link | undefined;
+  /** Looks at what is written to a stream. */
+  order: (text: string) => void = () => {};
   readonly cutOff: () => void;
   readonly headed: () => void;
   readonly ended: (body: string) => void;
@@ -270,7 +272,9 @@ class Response extends EventEmitter {
   }
 
   write(chunk: string | Uint8Array): void {
-    this.link?.write(String(chunk));
+    const text = String(chunk);
+    this.order(text);
+    this.link?.write(text);
   }
 
   end(body?: string | Uint8Array): void {
@@ -294,6 +298,8 @@ export interface NetworkParts {
   readonly random: () => number;
   readonly processes: readonly Process[];
   readonly html: () => Promise<string>;
+  /** Is told of a process that breaks its word on a connection. */
+  readonly broken: (what: string) => void;
   /** What arrives of a text that was sent on a connection; all of it, if the network is right. */
   readonly wire?: ((text: string) => readonly string[]) | undefined;
 }
@@ -316,6 +322,7 @@ export function createNetwork({
   random,
   processes,
   html,
+  broken,
   wire = (text) => [text],
 }: NetworkParts): Network {
   const latency = () => 1 + random() * 30;
@@ -326,6 +333,25 @@ export function createNetwork({
   function processOf(line: Line, transport: string): Process | undefined {
     const process = processes[line.process % processes.length]!;
     return process.isUp && line.state !== "down" && !line.blocked.has(transport) ? process : undefined;
+  }
+
+  /** Nothing is sent twice on a connection, and nothing older: for readers that know no cursors, too. */
+  function inOrder(line: Line): (text: string) => void {
+    let [lastEpoch, last] = ["", -1];
+    return (text) => {
+      const [, epoch = "", seq = ""] =
+        /"cursor":"([^".]*)\.(\d+)"/.exec(text.slice(text.lastIndexOf('"removals"'))) ?? [];
+      if (epoch === "") return;
+      const isHeartbeat =
+        text.startsWith('{"renders":{},"removals":[],"cursor"') && !text.includes('"reset"');
+      const isLater = Number(seq) > last || (isHeartbeat && Number(seq) === last && epoch === lastEpoch);
+      if (!isLater && !text.endsWith('"reset":true}')) {
+        broken(
+          `${line.name} was sent ${epoch}.${seq} on a connection that had brought ${lastEpoch}.${last}: ${text.slice(0, 200)}`,
+        );
+      }
+      [lastEpoch, last] = [epoch, Number(seq)];
+    };
   }
 
   /** Calls `lost` once, whoever ended it. */
@@ -371,6 +397,7 @@ export function createNetwork({
           drained: () => duplex.emit("drain"),
         });
         const connected = link;
+        const order = inOrder(line);
         Object.defineProperty(duplex, "writableLength", { get: () => connected.held });
         Object.defineProperty(duplex, "bytesWritten", { get: () => bytes });
         Object.assign(ws, {
@@ -378,6 +405,7 @@ export function createNetwork({
           OPEN: 1,
           send(data: Buffer) {
             bytes += data.length;
+            order(String(data));
             for (const text of wire(String(data))) connected.write(text);
           },
           close() {
@@ -409,6 +437,7 @@ export function createNetwork({
         if (hasLeft) return;
         if (!process) return events.lost();
         let rest = "";
+        const order = inOrder(line);
         const answer = new Response({
           cutOff: () => (link ? link.terminate() : events.lost()),
           headed() {
@@ -428,6 +457,7 @@ export function createNetwork({
               drained: () => answer.emit("drain"),
             });
             answer.link = link;
+            answer.order = (text) => order(/^data: (.*)$/m.exec(text)?.[1] ?? "");
             events.opened();
           },
           ended: () => (link ? link.end() : events.lost()),

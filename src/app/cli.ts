@@ -2,7 +2,7 @@
 /** The `tidings` command: finds the command's file, and says in one line what went wrong. */
 import { readFileSync } from "node:fs";
 import { TidingsError } from "../errors.ts";
-import { didYouMean } from "./flags.ts";
+import { didYouMean, shown } from "./flags.ts";
 
 interface Command {
   run(args: readonly string[]): Promise<void>;
@@ -29,10 +29,7 @@ async function main([name, ...args]: readonly string[]): Promise<void> {
   }
   if (!Object.hasOwn(COMMANDS, name)) {
     const hint = didYouMean(name, Object.keys(COMMANDS));
-    throw new TidingsError(
-      "settings",
-      `unknown command ${JSON.stringify(name)}${hint || "; see: tidings help"}`,
-    );
+    throw new TidingsError("settings", `unknown command ${shown(name)}${hint || "; see: tidings help"}`);
   }
   const end = args.indexOf("--");
   const flags = end < 0 ? args : args.slice(0, end);

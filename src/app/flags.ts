@@ -73,8 +73,20 @@ export function didYouMean(word: string, known: readonly string[]): string {
   return meant === undefined ? "" : `; did you mean ${meant}?`;
 }
 
+/** A value in one short line, without the password that a URL may hold. */
+export function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  // A password may hold anything, also what would end it in a URL, or a line.
+  const [begin, end] = [text.indexOf("//"), text.lastIndexOf("@")];
+  const bare = begin >= 0 && end > begin ? `${text.slice(0, begin)}//…${text.slice(end)}` : text;
+  const safe = bare.replace(/(password|token)=[^&"]*/gi, "$1=…");
+  const line = safe.replace(/[\u2028\u2029]/g, (end) => `\\u${end.charCodeAt(0).toString(16)}`);
+  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
+}
+
 function unknownFlag(arg: string, types: FlagTypes): TidingsError {
-  const flag = arg.split("=", 1)[0]!;
+  const name = arg.split("=", 1)[0]!;
+  const flag = /^[\w-]{1,80}$/.test(name) ? name : shown(name);
   const known = Object.keys(types).map((name) => `--${name}`);
   return new TidingsError("settings", `unknown flag ${flag}${didYouMean(flag.replace(/^--?/, "--"), known)}`);
 }

@@ -10,7 +10,7 @@ import { z } from "zod";
 import { TidingsError } from "../errors.ts";
 import type { Origins } from "../hub/origins.ts";
 import { isServiceUrl } from "../services/service-url.ts";
-import { didYouMean, type Flags, type FlagTypes, parseCommandLine } from "./flags.ts";
+import { didYouMean, type Flags, type FlagTypes, parseCommandLine, shown } from "./flags.ts";
 
 /** What `tidings serve` runs on, checked. Paths are absolute. */
 export interface Settings {
@@ -265,7 +265,7 @@ export function parseSettingFlags(
   const { flags, positionals } = parseCommandLine(args, settingFlags(names));
   const [first] = positionals;
   if (first === undefined) return flags;
-  throw new TidingsError("settings", `${command} takes flags only, not ${JSON.stringify(first)}`);
+  throw new TidingsError("settings", `${command} takes flags only, not ${shown(first)}`);
 }
 
 export interface SettingSources {
@@ -354,14 +354,6 @@ function check(name: SettingName, given: unknown, source: string): unknown {
 
 function wrong(name: string, message: string, cause?: unknown): TidingsError {
   return new TidingsError("settings", message, { field: name, cause });
-}
-
-/** A value in one short line, without the password that a URL may hold. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  // A password may hold anything, also what would end it in a URL.
-  const safe = text.replace(/\/\/.*@/g, "//…@").replace(/(password|token)=[^&"]*/gi, "$1=…");
-  return safe.length > 80 ? `${safe.slice(0, 79)}…` : safe;
 }
 
 function warnOfStrangers(env: SettingSources["env"], warn: SettingSources["warn"]): void {

@@ -32,20 +32,29 @@ export function sanitizeHtml(input: string): string {
  * sanitizePost('<article class="live-post" data-post-id="7" onclick="x()">Goal!</article>', "7");
  */
 export function sanitizePost(input: string, id: string): string {
+  const own = (name: string, { "data-post-id": claimed, ...rest }: Record<string, string>) =>
+    tag(name, claimed === id ? { ...rest, "data-post-id": id } : rest);
   return clean(input, {
     ...RULES,
     allowedTags: [...ALLOWED_TAGS, "article", "header", "footer", "span", "time"],
     allowedAttributes: {
       ...ALLOWED_ATTRIBUTES,
       time: ["datetime"],
-      article: [{ name: "data-post-id", values: [id] }],
-      div: [{ name: "data-post-id", values: [id] }],
+      article: ["data-post-id"],
+      div: ["data-post-id"],
     },
     allowedClasses: { "*": POST_CLASSES },
+    transformTags: { article: own, div: own },
   });
 }
 
+/** Without the tags that were dropped, what is left may read in another way, once: so it is cleaned as it will be read. */
 function clean(input: string, rules: sanitize.IOptions): string {
+  const cleaned = cleanOnce(input, rules);
+  return cleaned === input ? cleaned : cleanOnce(cleaned, rules);
+}
+
+function cleanOnce(input: string, rules: sanitize.IOptions): string {
   const frames: string[] = [];
   let depth = 0;
   const cleaned = sanitize(input, {
@@ -60,6 +69,7 @@ function clean(input: string, rules: sanitize.IOptions): string {
       depth -= 1;
     },
     transformTags: {
+      ...rules.transformTags,
       h1: "h2",
       h5: "h4",
       h6: "h4",
@@ -70,7 +80,7 @@ function clean(input: string, rules: sanitize.IOptions): string {
       },
       img: (_, { src = "", alt = "", width, height }) => {
         const url = imageIdOfPath(src) === null ? safeUrl(src) : src;
-        if (url === null) return tag(DROPPED, {});
+        if (url === null) return tag("img", {});
         return tag("img", {
           src: url,
           alt,
@@ -84,18 +94,16 @@ function clean(input: string, rules: sanitize.IOptions): string {
         const frame = embedFrame(src);
         if (frame !== null) return tag("hr", { [FRAME_PLACE]: String(frames.push(String(frame)) - 1) });
         const url = safeUrl(src);
-        if (url === null) return tag(DROPPED, {});
+        if (url === null) return tag("hr", {});
         return { ...tag("a", { href: url, rel: LINK_REL }), text: url };
       },
     },
   });
-  return cleaned.replace(PLACES, (_, index: string) => frames[Number(index)] ?? "");
+  // The parser may part a tag that was cut off in the middle of a character.
+  return cleaned.toWellFormed().replace(PLACES, (_, index: string) => frames[Number(index)] ?? "");
 }
 
 const PLACES = new RegExp(`<hr ${FRAME_PLACE}="(\\d+)" />`, "g");
-
-/** A tag that is not allowed, for what is to be dropped. */
-const DROPPED = "dropped";
 
 const ALLOWED_TAGS: readonly string[] = [
   ...["p", "div", "br", "hr", "h2", "h3", "h4", "blockquote", "pre", "ul", "ol", "li"],
@@ -127,6 +135,13 @@ const RULES: sanitize.IOptions = {
   allowedSchemes: ["http", "https", "mailto"],
   allowedSchemesByTag: { img: ["http", "https"] },
   allowProtocolRelative: false,
+  // What was of no use above goes, but for what is in it. (Renamed to a tag that is not allowed, it would go as well, and
+  // leave that name to the end tag of the next.)
+  exclusiveFilter: ({ tag, attribs }) => {
+    const isOfNoUse =
+      (tag === "img" && !attribs.src) || (tag === "iframe" && !(attribs[FRAME_PLACE] ?? attribs.href));
+    return isOfNoUse && "excludeTag";
+  },
   // What is in these is no text, and goes with its tag.
   nonTextTags: [
     ...["script", "style", "textarea", "option", "noscript", "template", "title", "svg", "math"],

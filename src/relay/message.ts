@@ -65,7 +65,8 @@ export function readUpdate(renders: unknown, removals: unknown): ReadMessage {
       one();
     } catch (error) {
       if (!(error instanceof TidingsError)) throw error;
-      wrong.push(error.detail.slice(0, MAX_TOLD_LENGTH));
+      // In one line, whatever a post is called.
+      wrong.push(error.detail.slice(0, MAX_TOLD_LENGTH).replace(/\s+/g, " "));
     }
   }
 

@@ -52,6 +52,7 @@ describe("a wrong command line is one line and exit code 2", () => {
     [["weather"], `tidings: unknown command "weather"; see: tidings help\n`],
     [["serve", "--prot", "1"], "tidings: unknown flag --prot; did you mean --port?\n"],
     [["serve", "9000"], `tidings: tidings serve takes flags only, not "9000"\n`],
+    [["serve", "redis://u:s3cr3t@host"], `tidings: tidings serve takes flags only, not "redis://…@host"\n`],
     [["post"], "tidings: say which page: npm run tidings -- post <channel id> [text]\n"],
     [["post", "finals"], "tidings: there is no text to post\n"],
     [["post", "finals", "x", "--alt", "y"], "tidings: --alt describes a picture: it needs --image\n"],

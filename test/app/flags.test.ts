@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { nearest, parseCommandLine } from "../../src/app/flags.ts";
+import { nearest, parseCommandLine, shown } from "../../src/app/flags.ts";
 
 const TYPES = { port: "string", token: "string", html: "boolean" } as const;
 
@@ -31,6 +31,8 @@ describe("parseCommandLine", () => {
     [["--port", "--html"], "--port needs a value"],
     [["--html=maybe"], "--html stands alone, or takes =true or =false"],
     [["--constructor"], "unknown flag --constructor"],
+    [["-redis://u:s3cr3t@host"], 'unknown flag "-redis://…@host"'],
+    [[`--${"x".repeat(100)}`], `unknown flag "--${"x".repeat(76)}…`],
   ] as const)("refuses %j", ([args, detail]) => {
     expect(() => parseCommandLine(args, TYPES)).toThrow(
       expect.objectContaining({ code: "settings", detail }),
@@ -47,4 +49,11 @@ test("nearest finds slips of the finger and nothing else", () => {
   expect(nearest("TIDINGS_PROT", known)).toBe("TIDINGS_PORT");
   expect(nearest("tidings_token", known)).toBe("TIDINGS_TOKEN");
   expect(nearest("weather", known)).toBeUndefined();
+});
+
+test("shown is one short line, without the password of a URL, whatever that holds", () => {
+  expect(shown("redis://u:s3cr3t\u2028x\n/@host")).toBe('"redis://…@host"');
+  expect(shown("a\u2028b")).toBe('"a\\u2028b"');
+  expect(shown("postgres://host/db?password=s3cr3t&x=1")).toBe('"postgres://host/db?password=…&x=1"');
+  expect(shown("x".repeat(100))).toHaveLength(80);
 });

@@ -216,7 +216,19 @@ describe("rich text keeps", () => {
   });
 });
 
-// Once may not do: where a tag that had to go held two cells apart, they are left one in the other.
+test.each([
+  // A picture or a frame of no use once left its name to the next end tag: nothing closed the tag before it.
+  ["<img><div>a", "<div>a</div>"],
+  ["<img src=javascript:x()><p>a</p>b", "<p>a</p>b"],
+  ["<iframe src=x>a<b>c</b></iframe>d", "a<b>c</b>d"],
+  // Where a tag that had to go held two cells or paragraphs apart, they were left one in the other.
+  ["<p><unknown><p>a", "<p></p><p>a</p><p></p>"],
+  // A character was parted where a tag was cut off.
+  ["</p x\u{1f600}", "<p></p>\ufffd"],
+])("sanitising leaves whole what is around what must go: %s", (input, clean) => {
+  expect(sanitizeHtml(input)).toBe(clean);
+});
+
 test("sanitising what was sanitised comes to an end at once", () => {
   const piece = fc.oneof(
     fc.constantFrom(
@@ -264,8 +276,8 @@ test("sanitising what was sanitised comes to an end at once", () => {
   );
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
-      const twice = sanitizeHtml(sanitizeHtml(pieces.join("")));
-      expect(sanitizeHtml(twice)).toBe(twice);
+      const once = sanitizeHtml(pieces.join(""));
+      expect(sanitizeHtml(once)).toBe(once);
     }),
     { numRuns: 500 },
   );
@@ -291,7 +303,7 @@ describe("posts that a site rendered by itself", () => {
       content: "<article>a</article>",
       version: 3,
     });
-    expect(check('<div data-post-id="8">a</div>')!.content).not.toContain("8");
+    expect(check('<div data-post-id="8">a</div>')!.content).toBe("<div>a</div>");
   });
 
   test("are named when they are too large or too deep", () => {

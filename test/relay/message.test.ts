@@ -70,6 +70,7 @@ describe("a site's message", () => {
     ["a render that is none", { b: null }, ["x"], "renders.b must be an object { show, content }"],
     ["a render of a number's id", { 7: { show: true } }, ["x"], "renders.7.content must be HTML as a string"],
     ["an id that is none", { "b/c": { show: true, content: "" } }, ["x"], "renders.b/c must be 1 to 255"],
+    ["an id of two lines", { "b\nc": { show: true, content: "" } }, ["x"], "renders.b c must be 1 to 255"],
     ["removals that are none", {}, 7, "removals must be a list of post ids"],
     ["a removal that is none", {}, ["x", { id: 1 }], 'removals.1 must be a post id, not {"id":1}'],
   ])("%s: the rest is taken, and it is named", (_name, renders, removals, told) => {
