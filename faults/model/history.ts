@@ -56,11 +56,6 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ op: fc.constantFrom("hide", "show", "remove", "late"), post }) },
   { weight: 1, arbitrary: fc.constant({ op: "again" as const }) },
 );
-const bigEdit: fc.Arbitrary<Edit> = fc.record({
-  op: fc.constant("write" as const),
-  post,
-  big: fc.constant(true),
-});
 const small = fc.nat({ max: 3 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -129,9 +124,51 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
 );
-const bigSteps = fc
-  .array(bigEdit, { minLength: 5, maxLength: 5 })
-  .map((edits) => edits.map((one): Step => ({ do: "edit", edits: [one] })));
+/** What chance alone would seldom bring about, with other things happening in between. */
+const write = (post: Edit & { op: "write" }): Step => ({ do: "edit", edits: [post] });
+const wait = (...ms: number[]) => fc.constantFrom(...ms).map((each): Step => ({ do: "wait", ms: each }));
+const just = (...steps: Step[]) => fc.constant(steps);
+const hidden: Step = { do: "reader", reader: 0, what: "hide" };
+const shown: Step = { do: "reader", reader: 0, what: "show" };
+/** A reader misses so much that it is told in parts, an old post changed last among it. */
+const parts = fc
+  .tuple(fc.shuffledSubarray([...POSTS], { minLength: 4 }), post, wait(6_000))
+  .map(([posts, last, pause]) => [
+    hidden,
+    pause,
+    ...posts.map((each) => write({ op: "write", post: each, big: true })),
+    write({ op: "write", post: last }),
+    shown,
+    pause,
+  ]);
+/** While a reader that was reset fetches a page newer than its connection, the end of the history is lost. */
+const doubt = fc
+  .tuple(wait(5, 40), wait(1_000, 3_000), wait(300, 6_000))
+  .map(([soon, fetched, later]): Step[] => [
+    hidden,
+    { do: "wait", ms: 6_000 },
+    write({ op: "write", post: "b" }),
+    { do: "edit", edits: [{ op: "remove", post: "b" }] },
+    { do: "log", what: "trim" },
+    write({ op: "write", post: "a" }),
+    { do: "wait", ms: 6_000 },
+    { do: "bus", mood: "deaf" },
+    shown,
+    soon,
+    { do: "log", what: "backUp" },
+    write({ op: "write", post: "b" }),
+    write({ op: "write", post: "7" }),
+    fetched,
+    { do: "log", what: "restore" },
+    { do: "bus", mood: "fine" },
+    write({ op: "write", post: "a" }),
+    later,
+  ]);
+const stories = fc.oneof(
+  { weight: 8, arbitrary: just() },
+  { weight: 1, arbitrary: parts },
+  { weight: 1, arbitrary: doubt },
+);
 
 export const histories: fc.Arbitrary<History> = fc
   .record({
@@ -142,15 +179,12 @@ export const histories: fc.Arbitrary<History> = fc
       { minLength: 1, maxLength: 4 },
     ),
     seed: fc.noShrink(fc.nat()),
-    // Once in a while posts so large that what a reader missed is told in parts.
-    big: fc.nat({ max: 19 }),
-    extra: bigSteps,
+    story: stories,
     steps: fc.array(step, { minLength: 3, maxLength: 40, size: "max" }),
   })
-  .map(({ big, extra, steps, ...rest }) => {
-    if (big !== 19) return { ...rest, steps };
+  .map(({ story, steps, ...rest }) => {
     const middle = steps.length >> 1;
-    return { ...rest, steps: [...steps.slice(0, middle), ...extra, ...steps.slice(middle)] };
+    return { ...rest, steps: [...steps.slice(0, middle), ...story, ...steps.slice(middle)] };
   }) as fc.Arbitrary<History>;
 
 // --- in words ----------------------------------------------------------------------------------------------

@@ -194,10 +194,20 @@ export class Link {
     }, 0);
   }
 
-  /** The reader's end leaves; of one that died the server does not hear. */
-  leave(): void {
+  /**
+   * The reader's end leaves; of one that died the server does not hear.
+   *
+   * @param lingers What is on the way still arrives, as on a WebSocket that is being closed.
+   */
+  leave(lingers = false): void {
     if (this.isCut) return;
     const wasDead = this.isDead;
+    if (lingers && !wasDead && this.#line.state === "up") {
+      while (this.#queue.length > 0 && this.#queue[0] !== null) {
+        const text = this.#queue.shift()!;
+        setTimeout(() => this.#events.deliver(text), this.#latency());
+      }
+    }
     this.isDead = true;
     if (wasDead) return;
     this.#over();
@@ -422,7 +432,7 @@ export function createNetwork({
       return {
         close() {
           hasLeft = true;
-          link?.leave();
+          link?.leave(true);
         },
       };
     },
