@@ -176,14 +176,17 @@ function judgeCompleteness(
   for (const { seq, marks } of steps) {
     for (const [id, mark] of marks) known.set(id, mark);
     if (seq === null) continue;
-    const due = new Map<string, number>();
+    const due = new Map<string, readonly [mark: number, number: number]>();
     for (; next < order.length && order[next]![0] <= seq; next++) {
-      const [, id, mark] = order[next]!;
-      due.set(id, Math.max(mark, due.get(id) ?? -1));
+      const [number, id, mark] = order[next]!;
+      if (mark > (due.get(id)?.[0] ?? -1)) due.set(id, [mark, number]);
     }
-    for (const [id, mark] of due) {
+    for (const [id, [mark, number]] of due) {
       if (has(ledger, known.get(id) ?? -1, id, mark)) known.set(id, Math.max(mark, known.get(id) ?? -1));
-      else lost.push(`${trace.reader}: ${id} ⟦${mark}⟧ is missing at number ${seq}`);
+      else
+        lost.push(
+          `${trace.reader}: ${id} ⟦${mark}⟧ is missing at number ${seq}, although it came at ${number} or before`,
+        );
     }
   }
 }

@@ -36,7 +36,9 @@ export function startNoise(site: Site, channel: string, random: Random): Noise {
     socket = new WebSocket(`ws://127.0.0.1:${site.balancer.port}/ws/channel/${encodeURIComponent(channel)}/`);
     socket.on("message", (data) => {
       const { renders, removals, cursor, reset } = JSON.parse(String(data));
-      if (cursor === undefined || reset) return;
+      // A heartbeat with the number of an update would be a lie, not a repetition.
+      const isEmpty = Object.keys(renders).length + removals.length === 0;
+      if (cursor === undefined || reset || isEmpty) return;
       heard.push({ renders: new Map(Object.entries(renders)), removals, cursor } as Entry);
       if (heard.length > 50) heard.shift();
     });

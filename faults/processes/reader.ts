@@ -118,7 +118,11 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
       posts.set(id, post);
       sightings.push({ id, ...post });
     }
-    for (const id of removals) if (posts.delete(id)) sightings.push({ id, seen: "removed" });
+    for (const id of removals) {
+      posts.delete(id);
+      // Also of a post that came and went unseen: that it may be missing is known from here on.
+      sightings.push({ id, seen: "removed" });
+    }
     if (next) cursor = next;
     note(sightings);
   }

@@ -1,4 +1,5 @@
 /** One seeded schedule from its beginning to its verdict. */
+import { writeFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Browser } from "playwright-core";
 import type { BusKind } from "../../test/support/services.ts";
@@ -22,6 +23,8 @@ export interface ScheduleOptions {
   readonly tabs: number;
   readonly browser: Browser | undefined;
   readonly tell: (line: string) => void;
+  /** A file for all that was seen, when something was found. */
+  readonly evidence?: string | undefined;
 }
 
 export interface Happened {
@@ -104,6 +107,9 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
     const store = await storeWhenBack(site, hosts, authorization);
     const seen = await untilEqual(traces, store);
     const verdict = judge({ ledger: newsroom.ledger, store, traces: seen });
+    if (options.evidence && Object.values(verdict).some((found) => found.length > 0)) {
+      writeFileSync(options.evidence, JSON.stringify({ ledger: [...newsroom.ledger], store, traces: seen }));
+    }
     return {
       bus,
       seed,

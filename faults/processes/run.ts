@@ -3,9 +3,11 @@
  * Ends with 1 when a reader's page was ever not the newsroom's.
  *
  * npm run faults [-- --buses redis,nats --schedules 13 --faults 12 --readers 45 --tabs 3 --seed 1 --parallel 2
- *                    --only "bus killed" --json report.json --markdown report.md --merge earlier.json]
+ *                    --only "bus killed" --json report.json --markdown report.md --merge earlier.json
+ *                    --evidence folder]
  */
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { launchBrowser } from "../../test/support/browser.ts";
 import { type BusKind, isInstalled } from "../../test/support/services.ts";
@@ -23,6 +25,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
     only: { type: "string", multiple: true, default: [] },
     parallel: { type: "string", default: "1" },
+    evidence: { type: "string" },
     json: { type: "string" },
     markdown: { type: "string" },
     merge: { type: "string", multiple: true, default: [] },
@@ -63,6 +66,7 @@ async function worker(): Promise<void> {
       const outcome = await runSchedule({
         ...one,
         only: values.only,
+        evidence: values.evidence && join(values.evidence, `${one.bus}-${one.seed}.json`),
         faults,
         readers,
         tabs,

@@ -67,14 +67,17 @@ describe("the judge", () => {
       step(4, c(0), b(0)),
       step(6, a("hidden"), c("removed")),
     ];
-    expect(verdict({ steps })).toEqual({ ...NOTHING, lost: ["two: b ⟦0⟧ is missing at number 3"] });
+    expect(verdict({ steps })).toEqual({
+      ...NOTHING,
+      lost: ["two: b ⟦0⟧ is missing at number 3, although it came at 2 or before"],
+    });
   });
 
   it("finds a removal and a hiding that did not come", () => {
     const steps = [step(4, c(0), b(0), a(1)), step(6)];
     expect(verdict({ steps }).lost).toEqual([
-      "two: a ⟦2⟧ is missing at number 6",
-      "two: c ⟦1⟧ is missing at number 6",
+      "two: a ⟦2⟧ is missing at number 6, although it came at 5 or before",
+      "two: c ⟦1⟧ is missing at number 6, although it came at 6 or before",
     ]);
   });
 
