@@ -1,0 +1,278 @@
+/** Servers and load clients, each in a process of its own: the server on the first core, the client on the second. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { freePort } from "../test/support/services.ts";
+import { seeded } from "./stats.ts";
+
+export const folder: string = mkdtempSync(join(tmpdir(), "tidings-bench-"));
+process.setMaxListeners(100); // one for each process that runs
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+
+/** Whether this machine can measure at all: the clients use Linux's epoll, and are compiled here. */
+export const lacking: string | undefined = !existsSync("/proc/self/stat")
+  ? "Linux"
+  : !has("gcc")
+    ? "gcc"
+    : undefined;
+
+export function has(program: string): boolean {
+  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin"];
+  return folders.some((at) => existsSync(join(at, program)));
+}
+
+const compiled = new Map<string, string>();
+
+/** The program of `bench/native/<name>.c`, compiled once. */
+export function compile(name: string): string {
+  const known = compiled.get(name);
+  if (known) return known;
+  const program = join(folder, name);
+  const source = fileURLToPath(new URL(`native/${name}.c`, import.meta.url));
+  execFileSync("gcc", ["-O2", "-o", program, source], { stdio: ["ignore", "ignore", "inherit"] });
+  compiled.set(name, program);
+  return program;
+}
+
+const PIN = has("taskset") && availableParallelism() > 1;
+
+/** With its core, where the machine has two. */
+export function pinned(core: number, command: readonly string[]): [string, string[]] {
+  const [program, ...args] = PIN ? ["taskset", "-c", String(core), ...command] : command;
+  return [program!, args];
+}
+
+export interface Started {
+  readonly port: number;
+  readonly pid: number;
+  /** What its processes, all threads, have used since they started, in seconds. */
+  cpu(): number;
+  /** What its processes hold in memory, in bytes. */
+  rss(): number;
+  stop(): Promise<void>;
+}
+
+/** How a server is started: it listens on `port` of loopback. */
+export type Command = (port: number) => {
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+};
+
+export async function startServer(command: Command): Promise<Started> {
+  const port = await freePort();
+  const { command: words, env } = command(port);
+  const [program, args] = pinned(0, words);
+  const child = spawn(program, args, {
+    env: { ...process.env, PORT: String(port), ...env },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-2_000)));
+  const end = endWith(child);
+  while (!(await listens(port))) {
+    if (child.exitCode !== null) throw new Error(`${words.join(" ")} ended with ${child.exitCode}: ${said}`);
+    await wait(10);
+  }
+  return {
+    port,
+    pid: child.pid!,
+    cpu: () => cpuSeconds(child.pid!),
+    rss: () => treeOf(child.pid!).reduce((sum, pid) => sum + residentBytes(pid), 0),
+    stop: end,
+  };
+}
+
+/** How to end a process: also when this one ends, however that comes. */
+function endWith(child: ChildProcess): () => Promise<void> {
+  const kill = () => void child.kill("SIGKILL");
+  process.once("exit", kill);
+  const exited = once(child, "exit");
+  return async () => {
+    process.off("exit", kill);
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    for (const pid of treeOf(child.pid!).reverse()) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended already.
+      }
+    }
+    await exited;
+  };
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on("error", () => resolve(false));
+  });
+}
+
+// --- what processes use ------------------------------------------------------------------------------------
+
+/** A process, and all that it has started. */
+function treeOf(pid: number): number[] {
+  let children: number[] = [];
+  try {
+    children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, "utf8")
+        .trim()
+        .split(" ")
+        .filter(Boolean)
+        .map(Number),
+    );
+  } catch {
+    // It has ended.
+  }
+  return [pid, ...children.flatMap(treeOf)];
+}
+
+const TICKS_PER_SECOND = existsSync("/usr/bin/getconf")
+  ? Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }))
+  : 100;
+
+export function cpuSeconds(root: number): number {
+  let ticks = 0;
+  for (const pid of treeOf(root)) {
+    try {
+      // "pid (command) state ppid …": the command may hold anything, so from its end.
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      ticks += Number(fields[11]) + Number(fields[12]);
+    } catch {
+      // It has ended.
+    }
+  }
+  return ticks / TICKS_PER_SECOND;
+}
+
+function residentBytes(pid: number): number {
+  try {
+    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+/** What the host took from this machine since it started, in seconds of all cores; on real hardware 0. */
+export function stolenSeconds(): number {
+  const [, ...fields] = readFileSync("/proc/stat", "utf8").split("\n", 1)[0]!.split(/\s+/);
+  return Number(fields[7] ?? 0) / TICKS_PER_SECOND;
+}
+
+// --- the load client ---------------------------------------------------------------------------------------
+
+export interface Burst {
+  readonly sec: number;
+  readonly updates: number;
+  readonly deliveries: number;
+  readonly reads: number;
+  readonly bytes: number;
+  readonly clientCpu: number;
+  /** Updates that a reader got twice, or that nobody had published. Those that are missing end the burst with an error. */
+  readonly bad: number;
+  /** Readers that the server let go. */
+  readonly gone: number;
+}
+
+export interface Paced {
+  /** Of each update, milliseconds from the time it was due until half of the readers had it, and until all had. */
+  readonly half: readonly number[];
+  readonly last: readonly number[];
+  readonly bad: number;
+  readonly gone: number;
+}
+
+export interface Load {
+  open(count: number, path: string): Promise<{ readonly sec: number; readonly perSecond: number }>;
+  /** Readers that never read. */
+  openDeaf(count: number, path: string): Promise<unknown>;
+  burst(outstanding: number, seconds: number): Promise<Burst>;
+  pace(perSecond: number, count: number): Promise<Paced>;
+  idle(seconds: number): Promise<{ readonly bad: number; readonly gone: number }>;
+  end(): Promise<void>;
+}
+
+export interface LoadOptions {
+  readonly port: number;
+  /** Takes an update as `POST`. */
+  readonly publish: string;
+  /** Updates, a line each, taken in turn; see {@link post}. */
+  readonly body?: string | undefined;
+  /** Whole lines of the head of each `POST`. */
+  readonly header?: string;
+  readonly deflate?: boolean;
+  readonly socketio?: boolean;
+}
+
+const OPENED_AT_ONCE = 64;
+let bodies = 0;
+
+export function startLoad(options: LoadOptions): Load {
+  const { port, publish, body = post(), header = "", deflate = false, socketio = false } = options;
+  const file = join(folder, `body-${++bodies}`);
+  writeFileSync(file, body);
+  const words = [compile("load"), String(port), publish, file];
+  const [program, args] = pinned(1, [
+    ...words,
+    ...(deflate ? ["deflate"] : []),
+    ...(socketio ? ["socketio"] : []),
+  ]);
+  const child = spawn(program, args, {
+    env: { ...process.env, LOAD_HEADER: header },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const kill = endWith(child);
+  const waiting: { resolve(answer: never): void; reject(error: Error): void }[] = [];
+  createInterface(child.stdout!).on("line", (line) => {
+    const answer = JSON.parse(line) as { error?: string };
+    const first = waiting.shift();
+    if (answer.error === undefined) first?.resolve(answer as never);
+    else first?.reject(new Error(answer.error));
+  });
+  child.stdin!.on("error", () => {}); // its answer, or its end, says why
+  child.once("exit", (code) => {
+    for (const { reject } of waiting) reject(new Error(`the load client ended with ${code}`));
+  });
+  const ask = <T>(command: string): Promise<T> =>
+    new Promise((resolve, reject) => {
+      waiting.push({ resolve, reject });
+      child.stdin!.write(`${command}\n`);
+    });
+  return {
+    open: (count, path) => ask(`open ${count} ${OPENED_AT_ONCE} ${path}`),
+    openDeaf: (count, path) => ask(`deaf ${count} ${path}`),
+    burst: (outstanding, seconds) => ask(`burst ${outstanding} ${seconds}`),
+    pace: (perSecond, count) => ask(`pace ${perSecond} ${count}`),
+    idle: (seconds) => ask(`idle ${seconds}`),
+    end: kill,
+  };
+}
+
+/**
+ * Updates of a post of about a kilobyte, as HTTP bodies, a line each: a new post each time, or always the same one. The
+ * load client puts each update's number where the marks are. No two have the same text, for compression would know.
+ */
+export function post(id = "post-SEQ0000000000"): string {
+  const random = seeded(1);
+  return Array.from({ length: 64 }, () => {
+    let text = "";
+    while (text.length < 820) text += `${WORDS[Math.floor(random() * WORDS.length)]} `;
+    const content = `<article class="live-post" data-n="SEQ0000000000"><p>${text.trimEnd()}.</p></article>`;
+    return JSON.stringify({ renders: { [id]: { show: true, content } }, removals: [] });
+  }).join("\n");
+}
+
+const WORDS =
+  "the a of to in and on that with for as at by from council minutes meeting readers figures goal referee minute half crowd minister said asked answered police fire road closed open bridge train late early morning evening vote count seats party leads behind ahead storm rain wind snow coast north south west east city village school hospital doctor judge court ruled appeal witness market shares fell rose percent bank rate union strike talks ended began hours people hundreds thousands streets square park river water power cut lines crews work through night".split(
+    " ",
+  );

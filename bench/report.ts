@@ -1,0 +1,73 @@
+/** What was measured, as Markdown and as charts. */
+import { type BarChart, barChart } from "./chart.ts";
+import type { Section } from "./section.ts";
+import { median, spread } from "./stats.ts";
+
+/** Where and when, and how quiet it was. */
+export interface Circumstances {
+  readonly date: string;
+  readonly cpu: string;
+  readonly cores: number;
+  readonly kernel: string;
+  readonly node: string;
+  readonly turns: number;
+  /** Of other programs and this, the least and the most. */
+  readonly load: readonly [number, number];
+  /** The share of its time that the host took from this machine. */
+  readonly stolen: number;
+  readonly minutes: number;
+  readonly leftOut: readonly string[];
+}
+
+export function toMarkdown(sections: readonly Section[], about: Circumstances): string {
+  return [circumstances(about), ...sections.map(tableOf)].join("\n\n");
+}
+
+function circumstances(about: Circumstances): string {
+  const { date, cpu, cores, kernel, node, turns, load, stolen, minutes, leftOut } = about;
+  const [least, most] = load.map((value) => value.toFixed(1));
+  return (
+    `${date}; ${cores} × ${cpu}, Linux ${kernel}, Node ${node}; ${turns} turns (A B C A B C), median (least–most). ` +
+    `Load average ${least}–${most} (server and client alone make 2), ${(stolen * 100).toFixed(1)} % of the time taken by the host; ` +
+    `${minutes.toFixed(0)} minutes.${leftOut.length > 0 ? ` Left out: ${leftOut.join("; ")}.` : ""}`
+  );
+}
+
+export function tableOf({ title, about, columns, rows }: Section): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [
+    `### ${title}\n\n${about}\n`,
+    line(["", ...columns.map(({ name }) => name)]),
+    line(["---", ...columns.map(() => "---")]),
+    ...rows.map(({ name, cells }) =>
+      line([name, ...cells.map((cell, i) => spread(cell, columns[i]!.digits))]),
+    ),
+  ].join("\n");
+}
+
+/** The chart of the README: a column of a section as bars. */
+export function fanOutChart(section: Section): string {
+  const column = section.columns.findIndex(({ name }) => name.startsWith("4 outstanding"));
+  const bars = section.rows.map(({ name, cells }): BarChart["bars"][number] => {
+    const values = cells[column]!;
+    return {
+      name: name.replaceAll(/[*`]/g, ""),
+      value: median(values),
+      range: [Math.min(...values), Math.max(...values)],
+      isOurs: name.includes("Tidings"),
+    };
+  });
+  return barChart({
+    title: section.title,
+    unit: "server CPU-seconds for a million deliveries, at most 4 updates outstanding; shorter is better",
+    bars,
+  });
+}
+
+/** Puts `text` between the two marks of a document. */
+export function between(document: string, name: string, text: string): string {
+  const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
+  const [from, to] = [document.indexOf(begin), document.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`no ${begin} … ${end}`);
+  return `${document.slice(0, from + begin.length)}\n\n${text}\n\n${document.slice(to)}`;
+}

@@ -1,0 +1,104 @@
+/**
+ * `npm run bench`: Tidings beside its peers, in one run. About three minutes; `-- --full` measures all there is.
+ *
+ * --full           everything (about an hour)
+ * --only=a,b       sections, by their names below
+ * --peers=a,b      peers, by their names in peers.ts; `ws` must be among them, for the others are measured by it
+ * --turns=5
+ * --json=<file>    every value of every turn
+ * --write          rewrites the tables of docs/performance.md and the chart beside it
+ */
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, release } from "node:os";
+import { parseArgs } from "node:util";
+import { PEERS } from "./peers.ts";
+import { lacking, stolenSeconds } from "./processes.ts";
+import { between, type Circumstances, fanOutChart, tableOf, toMarkdown } from "./report.ts";
+import type { Extent, Section } from "./section.ts";
+import { compression } from "./sections/compression.ts";
+import { fanOut } from "./sections/fan-out.ts";
+import { flat } from "./sections/flat.ts";
+import { idle } from "./sections/idle.ts";
+import { latency } from "./sections/latency.ts";
+import { slow } from "./sections/slow.ts";
+import { start } from "./sections/start.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    full: { type: "boolean", default: false },
+    only: { type: "string" },
+    peers: { type: "string" },
+    turns: { type: "string", default: "5" },
+    json: { type: "string" },
+    write: { type: "boolean", default: false },
+  },
+});
+if (lacking) {
+  console.error(`The bench needs ${lacking}.`);
+  process.exit(2);
+}
+
+const SECTIONS: Readonly<Record<string, (extent: Extent) => Promise<Section>>> = {
+  "fan-out-1000": (extent) => fanOut(1_000, extent),
+  "fan-out-5000": (extent) => fanOut(5_000, extent),
+  latency,
+  idle,
+  slow,
+  compression,
+  "flat-memory": (extent) => flat("memory", extent),
+  "flat-sqlite": (extent) => flat("SQLite", extent),
+  start,
+};
+const QUICK = ["fan-out-1000", "latency", "start"];
+
+const names = options.only?.split(",") ?? (options.full ? Object.keys(SECTIONS) : QUICK);
+const peers = options.peers?.split(",");
+const load = [loadavg()[0]!];
+const begun = Date.now();
+const stolen = stolenSeconds();
+const extent: Extent = {
+  isFull: options.full,
+  turns: Number(options.turns),
+  includes: (id) => peers?.includes(id) ?? true,
+  tell(what) {
+    load.push(loadavg()[0]!);
+    console.error(`${((Date.now() - begun) / 1_000).toFixed(0).padStart(5)} s  ${what}`);
+  },
+};
+
+const sections: Section[] = [];
+for (const name of names) {
+  const measure = SECTIONS[name];
+  if (!measure) throw new Error(`no section ${name}: there are ${Object.keys(SECTIONS).join(", ")}`);
+  const section = await measure(extent);
+  sections.push(section);
+  console.log(`\n${tableOf(section)}`);
+}
+
+const seconds = (Date.now() - begun) / 1_000;
+const circumstances: Circumstances = {
+  date: new Date().toISOString().slice(0, 10),
+  cpu: cpus()[0]!.model.trim(),
+  cores: cpus().length,
+  kernel: release().replace(/^(\d+\.\d+).*/, "$1"),
+  node: process.versions.node,
+  turns: extent.turns,
+  load: [Math.min(...load), Math.max(...load)],
+  stolen: (stolenSeconds() - stolen) / (seconds * cpus().length),
+  minutes: seconds / 60,
+  leftOut: PEERS.flatMap(({ name, missing }) => (missing ? [`${name} (${missing})`] : [])),
+};
+console.log(`\n${JSON.stringify(circumstances)}`);
+if (options.json) {
+  writeFileSync(options.json, `${JSON.stringify({ circumstances, sections }, null, 2)}\n`);
+}
+if (options.write) {
+  const docs = new URL("../docs/", import.meta.url);
+  const page = new URL("performance.md", docs);
+  const text = between(readFileSync(page, "utf8"), "measured", toMarkdown(sections, circumstances));
+  writeFileSync(page, text);
+  execFileSync("biome", ["format", "--write", page.pathname], { stdio: "ignore" });
+  const charted = sections.find(({ id }) => id === "fan-out-1000");
+  if (charted) writeFileSync(new URL("fan-out.svg", docs), fanOutChart(charted));
+}

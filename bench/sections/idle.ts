@@ -1,0 +1,45 @@
+/** Readers that only wait: how fast they enter, and what memory each takes. */
+import { PEERS } from "../peers.ts";
+import { startLoad, startServer } from "../processes.ts";
+import type { Extent, Section } from "../section.ts";
+
+const READERS = 5_000;
+
+export async function idle({ turns, includes, tell }: Extent): Promise<Section> {
+  const peers = PEERS.filter(({ id, missing }) => !missing && includes(id));
+  const cells = new Map(peers.map(({ id }) => [id, [[], [], []] as [number[], number[], number[]]]));
+  for (let turn = 1; turn <= turns; turn++) {
+    for (const peer of peers) {
+      tell(`${READERS} idle readers of ${peer.id}, turn ${turn} of ${turns}`);
+      const server = await startServer(peer.start);
+      const load = startLoad({ port: server.port, publish: "/publish/live", ...peer.load });
+      try {
+        await load.idle(0.5);
+        const [cpu, rss] = [server.cpu(), server.rss()];
+        const { perSecond } = await load.open(READERS, peer.readersAt("live"));
+        const used = server.cpu() - cpu;
+        await load.idle(2);
+        const [memory, rate, work] = cells.get(peer.id)!;
+        memory.push((server.rss() - rss) / READERS / 1024);
+        rate.push(perSecond);
+        work.push((used / READERS) * 1e6);
+      } finally {
+        await load.end();
+        await server.stop();
+      }
+    }
+  }
+  return {
+    id: "idle",
+    title: `${READERS.toLocaleString("en")} readers that wait`,
+    about:
+      "How much the memory of the server's processes (RSS) grows for each reader that enters and waits, without the kernel's " +
+      "share and with no collection of garbage forced; readers that enter each second, 64 at a time; server CPU for each.",
+    columns: [
+      { name: "kB a reader", digits: 1 },
+      { name: "readers enter a second", digits: 0 },
+      { name: "CPU µs to enter", digits: 0 },
+    ],
+    rows: peers.map(({ id, name }) => ({ id, name, cells: cells.get(id)! })),
+  };
+}

@@ -1,0 +1,33 @@
+/** What the servers on `node:http` have in common: `POST /publish/<channel>` on the port that `PORT` names. */
+import { createServer, type Server } from "node:http";
+
+/** `/ws/channel/live/?cursor=` and `/publish/live` are of the channel `live`. */
+export function channelOf(url: string): string {
+  return decodeURIComponent(/^\/(?:ws\/channel|publish)\/([^/?]+)/.exec(url)?.[1] ?? "");
+}
+
+/** Every peer is listened to in the same way: a backlog that a thousand readers at once do not overflow. */
+export const LISTEN: { readonly port: number; readonly host: string; readonly backlog: number } = {
+  port: Number(process.env.PORT),
+  host: "127.0.0.1",
+  backlog: 4096,
+};
+
+export function listen(
+  publish: (channel: string, body: Buffer) => unknown,
+  server: Server = createServer(),
+): Server {
+  server.on("request", async (request, response) => {
+    if (request.method !== "POST" || !request.url!.startsWith("/publish/")) return;
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    try {
+      await publish(channelOf(request.url!), chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+      response.writeHead(204).end();
+    } catch (error) {
+      response.writeHead(500).end(String(error));
+    }
+  });
+  server.keepAliveTimeout = 600_000;
+  return server.listen(LISTEN);
+}

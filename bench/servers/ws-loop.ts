@@ -1,0 +1,24 @@
+/** The loop that everybody writes: a set of sockets for each channel, and `ws.send(text)` to each. */
+import type { WebSocket } from "ws";
+import { WebSocketServer } from "ws";
+import { channelOf, listen } from "./http.ts";
+
+const channels = new Map<string, Set<WebSocket>>();
+
+const server = listen((channel, body) => {
+  const text = body.toString();
+  for (const socket of channels.get(channel) ?? []) {
+    if (socket.readyState === socket.OPEN) socket.send(text);
+  }
+});
+
+new WebSocketServer({ server, perMessageDeflate: process.env.DEFLATE === "1" }).on(
+  "connection",
+  (socket, request) => {
+    const channel = channelOf(request.url!);
+    const sockets = channels.get(channel) ?? new Set();
+    channels.set(channel, sockets.add(socket));
+    socket.on("error", () => {});
+    socket.on("close", () => sockets.delete(socket));
+  },
+);

@@ -1,0 +1,93 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { WebSocketServer } from "ws";
+import { type Load, lacking, post, startLoad } from "../../bench/processes.ts";
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+});
+
+/** A server that hands each update to `send`, with the readers' bare sockets. */
+async function serve(send: (frame: Buffer, sockets: readonly Socket[], n: number) => void): Promise<Load> {
+  const sockets: Socket[] = [];
+  let count = 0;
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    send(framed(Buffer.concat(chunks)), sockets, count++);
+    response.writeHead(204).end();
+  }).listen(0, "127.0.0.1");
+  new WebSocketServer({ server }).on("connection", (_socket, request) => sockets.push(request.socket));
+  await once(server, "listening");
+  const load = startLoad({ port: (server.address() as AddressInfo).port, publish: "/publish/live" });
+  ends.push(
+    load.end,
+    () => server.closeAllConnections(),
+    () => server.close(),
+  );
+  await load.open(20, "/ws/channel/live/");
+  return load;
+}
+
+function framed(payload: Buffer): Buffer {
+  const head = Buffer.from([0x81, 126, 0, 0]);
+  head.writeUInt16BE(payload.length, 2);
+  return Buffer.concat([head, payload]);
+}
+
+describe.skipIf(lacking !== undefined)("the load client, which needs Linux and gcc", () => {
+  it("counts each update once for each reader", async () => {
+    const load = await serve((frame, sockets) => {
+      for (const socket of sockets) socket.write(frame);
+    });
+    const burst = await load.burst(4, 0.2);
+    expect(burst.updates).toBeGreaterThan(10);
+    expect(burst).toMatchObject({ deliveries: burst.updates * 20, bad: 0, gone: 0 });
+    expect(burst.bytes / burst.deliveries).toBeCloseTo(post().split("\n")[0]!.length + 4, -2);
+    const { half, last } = await load.pace(100, 20);
+    expect(half).toHaveLength(20);
+    expect(last.every((ms, n) => ms >= half[n]! && half[n]! > 0)).toBe(true);
+  });
+
+  it("understands frames in pieces, and several in one", async () => {
+    const kept: Buffer[] = [];
+    const load = await serve((frame, sockets, n) => {
+      kept.push(frame);
+      if (n % 2 === 0) return;
+      const joined = Buffer.concat(kept.splice(0));
+      for (const socket of sockets) {
+        // In pieces that cut through heads and payloads.
+        socket.write(joined.subarray(0, 3));
+        setImmediate(() => socket.write(joined.subarray(3, 700)));
+        setImmediate(() => setImmediate(() => socket.write(joined.subarray(700))));
+      }
+    });
+    const { half } = await load.pace(50, 10);
+    expect(half).toHaveLength(10);
+    expect(await load.idle(0.05)).toMatchObject({ bad: 0, gone: 0 });
+  });
+
+  it("notices what comes twice", async () => {
+    const load = await serve((frame, sockets) => {
+      for (const socket of sockets) socket.write(frame);
+      sockets[0]!.write(frame);
+    });
+    await load.pace(50, 5);
+    expect((await load.idle(0.1)).bad).toBe(5);
+  });
+
+  it("says what the server answered when it refuses", async () => {
+    const server = createServer((_request, response) => response.writeHead(403).end()).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const load = startLoad({ port: (server.address() as AddressInfo).port, publish: "/" });
+    ends.push(load.end, () => server.close());
+    server.on("upgrade", (_request, socket) => {
+      socket.on("error", () => {}); // the client leaves without a word
+      socket.end("HTTP/1.1 403 Forbidden\r\n\r\n");
+    });
+    await expect(load.open(1, "/")).rejects.toThrow("403");
+  });
+});
