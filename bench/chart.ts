@@ -16,7 +16,7 @@ export interface BarChart {
 }
 
 const WIDTH = 760;
-const [NAMES, VALUES] = [190, 50];
+const [NAMES, VALUES] = [250, 60];
 const STYLE = `
   text { font: 13px system-ui, sans-serif; fill: #24292f }
   .title { font-weight: 600; font-size: 15px }

@@ -45,9 +45,9 @@ export function tableOf({ title, about, columns, rows }: Section): string {
   ].join("\n");
 }
 
-/** The chart of the README: a column of a section as bars. */
-export function fanOutChart(section: Section): string {
-  const column = section.columns.findIndex(({ name }) => name.startsWith("4 outstanding"));
+/** A column of a section as bars: the first whose name begins so. */
+export function chartOf(section: Section, columnName: string, unit: string): string {
+  const column = section.columns.findIndex(({ name }) => name.startsWith(columnName));
   const bars = section.rows.map(({ name, cells }): BarChart["bars"][number] => {
     const values = cells[column]!;
     return {
@@ -57,11 +57,7 @@ export function fanOutChart(section: Section): string {
       isOurs: name.includes("Tidings"),
     };
   });
-  return barChart({
-    title: section.title,
-    unit: "server CPU-seconds for a million deliveries, at most 4 updates outstanding; shorter is better",
-    bars,
-  });
+  return barChart({ title: section.title, unit, bars });
 }
 
 /** Puts `text` between the two marks of a document. */

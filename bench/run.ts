@@ -14,13 +14,16 @@ import { cpus, loadavg, release } from "node:os";
 import { parseArgs } from "node:util";
 import { PEERS } from "./peers.ts";
 import { lacking, stolenSeconds } from "./processes.ts";
-import { between, type Circumstances, fanOutChart, tableOf, toMarkdown } from "./report.ts";
+import { between, type Circumstances, chartOf, tableOf, toMarkdown } from "./report.ts";
 import type { Extent, Section } from "./section.ts";
+import { throughBuses } from "./sections/buses.ts";
+import { catchUp } from "./sections/catch-up.ts";
 import { compression } from "./sections/compression.ts";
 import { fanOut } from "./sections/fan-out.ts";
 import { flat } from "./sections/flat.ts";
 import { idle } from "./sections/idle.ts";
 import { latency } from "./sections/latency.ts";
+import { painting } from "./sections/painted.ts";
 import { slow } from "./sections/slow.ts";
 import { start } from "./sections/start.ts";
 
@@ -49,8 +52,27 @@ const SECTIONS: Readonly<Record<string, (extent: Extent) => Promise<Section>>> =
   "flat-memory": (extent) => flat("memory", extent),
   "flat-sqlite": (extent) => flat("SQLite", extent),
   start,
+  "catch-up-memory": (extent) => catchUp("memory", extent),
+  "catch-up-sqlite": (extent) => catchUp("SQLite", extent),
+  painted: painting,
+  buses: throughBuses,
 };
 const QUICK = ["fan-out-1000", "latency", "start"];
+
+const CHARTS = [
+  {
+    id: "fan-out-1000",
+    file: "fan-out.svg",
+    column: "4 outstanding",
+    unit: "server CPU-seconds for a million deliveries, at most 4 updates outstanding; shorter is better",
+  },
+  {
+    id: "flat-memory",
+    file: "flat.svg",
+    column: "CPU",
+    unit: "server CPU for one update to 100 readers, in µs; all alike is good",
+  },
+] as const;
 
 const names = options.only?.split(",") ?? (options.full ? Object.keys(SECTIONS) : QUICK);
 const peers = options.peers?.split(",");
@@ -68,12 +90,20 @@ const extent: Extent = {
 };
 
 const sections: Section[] = [];
+const failed: string[] = [];
 for (const name of names) {
   const measure = SECTIONS[name];
   if (!measure) throw new Error(`no section ${name}: there are ${Object.keys(SECTIONS).join(", ")}`);
-  const section = await measure(extent);
-  sections.push(section);
-  console.log(`\n${tableOf(section)}`);
+  try {
+    const section = await measure(extent);
+    sections.push(section);
+    console.log(`\n${tableOf(section)}`);
+  } catch (error) {
+    // The others are not lost for one.
+    console.error(`${name}: ${error instanceof Error ? error.stack : error}`);
+    failed.push(name);
+    process.exitCode = 1;
+  }
 }
 
 const seconds = (Date.now() - begun) / 1_000;
@@ -87,7 +117,7 @@ const circumstances: Circumstances = {
   load: [Math.min(...load), Math.max(...load)],
   stolen: (stolenSeconds() - stolen) / (seconds * cpus().length),
   minutes: seconds / 60,
-  leftOut: PEERS.flatMap(({ name, missing }) => (missing ? [`${name} (${missing})`] : [])),
+  leftOut: PEERS.flatMap(({ name, missing }) => (missing ? [`${name} (${missing})`] : [])).concat(failed),
 };
 console.log(`\n${JSON.stringify(circumstances)}`);
 if (options.json) {
@@ -99,6 +129,8 @@ if (options.write) {
   const text = between(readFileSync(page, "utf8"), "measured", toMarkdown(sections, circumstances));
   writeFileSync(page, text);
   execFileSync("biome", ["format", "--write", page.pathname], { stdio: "ignore" });
-  const charted = sections.find(({ id }) => id === "fan-out-1000");
-  if (charted) writeFileSync(new URL("fan-out.svg", docs), fanOutChart(charted));
+  for (const { id, file, column, unit } of CHARTS) {
+    const charted = sections.find((section) => section.id === id);
+    if (charted) writeFileSync(new URL(file, docs), chartOf(charted, column, unit));
+  }
 }

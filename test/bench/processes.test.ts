@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocketServer } from "ws";
 import { type Load, lacking, post, startLoad } from "../../bench/processes.ts";
@@ -54,15 +55,17 @@ describe.skipIf(lacking !== undefined)("the load client, which needs Linux and g
 
   it("understands frames in pieces, and several in one", async () => {
     const kept: Buffer[] = [];
+    let written = Promise.resolve();
     const load = await serve((frame, sockets, n) => {
       kept.push(frame);
       if (n % 2 === 0) return;
       const joined = Buffer.concat(kept.splice(0));
-      for (const socket of sockets) {
-        // In pieces that cut through heads and payloads.
-        socket.write(joined.subarray(0, 3));
-        setImmediate(() => socket.write(joined.subarray(3, 700)));
-        setImmediate(() => setImmediate(() => socket.write(joined.subarray(700))));
+      // In pieces that cut through heads and payloads, a turn of the event loop apart.
+      for (const piece of [joined.subarray(0, 3), joined.subarray(3, 700), joined.subarray(700)]) {
+        written = written.then(async () => {
+          for (const socket of sockets) socket.write(piece);
+          await turn();
+        });
       }
     });
     const { half } = await load.pace(50, 10);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { lineChart } from "../../bench/chart.ts";
-import { between, fanOutChart, tableOf } from "../../bench/report.ts";
+import { between, chartOf, tableOf } from "../../bench/report.ts";
 import type { Section } from "../../bench/section.ts";
 
 const SECTION: Section = {
@@ -23,7 +23,7 @@ describe("the report of the bench", () => {
   });
 
   it("draws a bar a row, the shortest first, ours in its colour", () => {
-    const svg = fanOutChart(SECTION);
+    const svg = chartOf(SECTION, "4 outstanding", "seconds");
     expect(svg.match(/class="bar[^"]*"/g)).toEqual(['class="bar ours"', 'class="bar"']);
     expect(svg).toContain("ws &#60;loop&#62;");
     expect(svg).toContain("prefers-color-scheme: dark");
