@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -286,17 +287,20 @@ static void on_reader(uint64_t id) {
 
 // --- publishing --------------------------------------------------------------------------------------------
 
-static void begin_publishing(void) {
-  if (request) return;
-  request = malloc(longest + head_room);
-  for (int i = 0; i < PUBLISHERS; i++) watch(EPOLL_CTL_ADD, publishers[i] = dial(0), EPOLLIN, (uint64_t)1 << 40 | i);
-  usleep(50000);  // until they are connected
+// Only when it is needed, for servers close connections that ask for nothing.
+static int publisher(int i) {
+  if (publishers[i]) return publishers[i];
+  struct pollfd until = {.fd = publishers[i] = dial(0), .events = POLLOUT};
+  if (poll(&until, 1, 10000) != 1) fail("no connection to publish over");
+  watch(EPOLL_CTL_ADD, publishers[i], EPOLLIN, (uint64_t)1 << 40 | i);
+  return publishers[i];
 }
 
 static int publish(double when) {
   int i = 0;
   while (i < PUBLISHERS && busy[i]) i++;
   if (i == PUBLISHERS) return 0;
+  if (!request) request = malloc(longest + head_room);
   const char *body = bodies[published % body_count], *header = getenv("LOAD_HEADER");
   size_t size = strlen(body);
   size_t head = snprintf(request, head_room,
@@ -314,7 +318,7 @@ static int publish(double when) {
   due[published % RING] = when;
   busy[i] = 1;
   published++;
-  if (write(publishers[i], request, head + size) != (ssize_t)(head + size)) fail("an update could not be sent");
+  if (write(publisher(i), request, head + size) != (ssize_t)(head + size)) fail("an update could not be sent");
   return 1;
 }
 
@@ -323,14 +327,13 @@ static void on_publisher(int i) {
   if (size < 0 && errno == EAGAIN) return;
   if (size > 0) {
     buffer[size] = 0;
-    // What begins otherwise is the rest of an answer.
-    if (!memcmp(buffer, "HTTP/1.1 ", 9) && buffer[9] != '2') fail("publishing: %.300s", buffer);
+    // What begins otherwise is the rest of an answer; what was not asked for says that the connection idled too long.
+    if (busy[i] && !memcmp(buffer, "HTTP/1.1 ", 9) && buffer[9] != '2') fail("publishing: %.300s", buffer);
     busy[i] = 0;
     return;
   }
   close(publishers[i]);
-  busy[i] = 0;
-  watch(EPOLL_CTL_ADD, publishers[i] = dial(0), EPOLLIN, (uint64_t)1 << 40 | i);
+  publishers[i] = busy[i] = 0;
 }
 
 // --- commands ----------------------------------------------------------------------------------------------
@@ -373,7 +376,6 @@ static void settle(void) {
 }
 
 static void burst(int window, double seconds) {
-  begin_publishing();
   double start = now(), used = cpu(), end = start + seconds, heard = start;
   int64_t from = complete, seen = complete;
   uint64_t d = deliveries, r = reads, b = bytes;
@@ -397,7 +399,6 @@ static void print_times(const char *name, const double *at, int64_t from, int co
 }
 
 static void pace(double rate, int count) {
-  begin_publishing();
   if (count > RING) fail("at most %d updates", RING);
   int64_t from = published;
   double start = now() + 0.02, used = cpu();
