@@ -19,17 +19,37 @@ export interface Circumstances {
   readonly leftOut: readonly string[];
 }
 
-export function toMarkdown(sections: readonly Section[], about: Circumstances): string {
-  return [circumstances(about), ...sections.map(tableOf)].join("\n\n");
+/** A section, and when it was measured. */
+export interface Kept {
+  readonly section: Section;
+  readonly about: Circumstances;
+}
+
+/** What was kept, with each section that was measured anew in the place of its old one. */
+export function replaced(kept: readonly Kept[], fresh: readonly Kept[]): Kept[] {
+  const byId = new Map(kept.map((one) => [one.section.id, one]));
+  for (const one of fresh) byId.set(one.section.id, one);
+  return [...byId.values()];
+}
+
+/** @param charts files beside the document, by the section that they draw */
+export function toMarkdown(kept: readonly Kept[], charts: ReadonlyMap<string, string> = new Map()): string {
+  return kept
+    .map(({ section, about }) => {
+      const chart = charts.get(section.id);
+      const picture = chart ? `\n\n![${section.title}](${chart})` : "";
+      return `${tableOf(section)}\n\n${circumstances(about)}${picture}`;
+    })
+    .join("\n\n");
 }
 
 function circumstances(about: Circumstances): string {
-  const { date, cpu, cores, kernel, node, turns, load, stolen, minutes, leftOut } = about;
+  const { date, cpu, cores, kernel, node, turns, load, stolen, leftOut } = about;
   const [least, most] = load.map((value) => value.toFixed(1));
   return (
-    `${date}; ${cores} × ${cpu}, Linux ${kernel}, Node ${node}; ${turns} turns (A B C A B C), median (least–most). ` +
-    `Load average ${least}–${most} (server and client alone make 2), ${(stolen * 100).toFixed(1)} % of the time taken by the host; ` +
-    `${minutes.toFixed(0)} minutes.${leftOut.length > 0 ? ` Left out: ${leftOut.join("; ")}.` : ""}`
+    `_${date}; ${cores} × ${cpu}, Linux ${kernel}, Node ${node}; ${turns} turns, median (least–most). Load average ` +
+    `${least}–${most} (server and client alone make 2), ${(stolen * 100).toFixed(1)} % of the time taken by the host.` +
+    `${leftOut.length > 0 ? ` Left out: ${leftOut.join("; ")}.` : ""}_`
   );
 }
 

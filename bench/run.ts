@@ -6,15 +6,15 @@
  * --peers=a,b      peers, by their names in peers.ts; `ws` must be among them, for the others are measured by it
  * --turns=5
  * --json=<file>    every value of every turn
- * --write          rewrites the tables of docs/performance.md and the chart beside it
+ * --write          keeps what was measured in bench/measured.json, and rewrites the tables and charts of docs/performance.md
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release } from "node:os";
 import { parseArgs } from "node:util";
 import { PEERS } from "./peers.ts";
 import { lacking, stolenSeconds } from "./processes.ts";
-import { between, type Circumstances, chartOf, tableOf, toMarkdown } from "./report.ts";
+import { between, type Circumstances, chartOf, type Kept, replaced, tableOf, toMarkdown } from "./report.ts";
 import type { Extent, Section } from "./section.ts";
 import { throughBuses } from "./sections/buses.ts";
 import { catchUp } from "./sections/catch-up.ts";
@@ -62,13 +62,13 @@ const QUICK = ["fan-out-1000", "latency", "start"];
 const CHARTS = [
   {
     id: "fan-out-1000",
-    file: "fan-out.svg",
+    chart: "fan-out.svg",
     column: "4 outstanding",
     unit: "server CPU-seconds for a million deliveries, at most 4 updates outstanding; shorter is better",
   },
   {
     id: "flat-memory",
-    file: "flat.svg",
+    chart: "flat.svg",
     column: "CPU",
     unit: "server CPU for one update to 100 readers, in µs; all alike is good",
   },
@@ -126,11 +126,22 @@ if (options.json) {
 if (options.write) {
   const docs = new URL("../docs/", import.meta.url);
   const page = new URL("performance.md", docs);
-  const text = between(readFileSync(page, "utf8"), "measured", toMarkdown(sections, circumstances));
-  writeFileSync(page, text);
-  execFileSync("biome", ["format", "--write", page.pathname], { stdio: "ignore" });
-  for (const { id, file, column, unit } of CHARTS) {
+  const file = new URL("measured.json", import.meta.url);
+  const old = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Kept[]) : [];
+  const fresh = sections.map((section): Kept => ({ section, about: circumstances }));
+  const kept = replaced(old, fresh);
+  writeFileSync(file, JSON.stringify(kept));
+  writeFileSync(
+    page,
+    between(
+      readFileSync(page, "utf8"),
+      "measured",
+      toMarkdown(kept, new Map(CHARTS.map(({ id, chart }) => [id, chart]))),
+    ),
+  );
+  execFileSync("biome", ["format", "--write", page.pathname, file.pathname], { stdio: "ignore" });
+  for (const { id, chart, column, unit } of CHARTS) {
     const charted = sections.find((section) => section.id === id);
-    if (charted) writeFileSync(new URL(file, docs), chartOf(charted, column, unit));
+    if (charted) writeFileSync(new URL(chart, docs), chartOf(charted, column, unit));
   }
 }

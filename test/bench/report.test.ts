@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { lineChart } from "../../bench/chart.ts";
-import { between, chartOf, tableOf } from "../../bench/report.ts";
+import { between, type Circumstances, chartOf, replaced, tableOf, toMarkdown } from "../../bench/report.ts";
 import type { Section } from "../../bench/section.ts";
 
 const SECTION: Section = {
@@ -20,6 +20,31 @@ const SECTION: Section = {
 describe("the report of the bench", () => {
   it("is a table of medians and ranges", () => {
     expect(tableOf(SECTION)).toContain("| **Tidings** | 8.0 | 2.90 (2.50–3.00) |");
+  });
+
+  it("keeps what was not measured again, each with its own circumstances", () => {
+    const about = (date: string): Circumstances => ({
+      ...{
+        date,
+        cpu: "CPU",
+        cores: 2,
+        kernel: "6.1",
+        node: "24.0.0",
+        turns: 5,
+        load: [1, 2.5],
+        stolen: 0.01,
+      },
+      ...{ minutes: 3, leftOut: ["Bun (not installed)"] },
+    });
+    const other = { ...SECTION, id: "idle", title: "Idle" };
+    const old = [SECTION, other].map((section) => ({ section, about: about("2026-01-01") }));
+    const kept = replaced(old, [{ section: SECTION, about: about("2026-02-02") }]);
+    expect(kept.map(({ section, about }) => [section.id, about.date])).toEqual([
+      ["fan-out-1000", "2026-02-02"],
+      ["idle", "2026-01-01"],
+    ]);
+    expect(toMarkdown(kept)).toContain("Load average 1.0–2.5 (server and client alone make 2), 1.0 %");
+    expect(toMarkdown(kept)).toContain("Left out: Bun (not installed).");
   });
 
   it("draws a bar a row, the shortest first, ours in its colour", () => {
