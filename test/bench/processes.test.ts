@@ -1,15 +1,19 @@
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { WebSocketServer } from "ws";
-import { type Load, lacking, post, startLoad } from "../../bench/processes.ts";
+import { folder, type Load, lacking, post, startLoad } from "../../bench/processes.ts";
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
+
+// Vitest ends its workers without their exit being told.
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** A server that hands each update to `send`, with the readers' bare sockets. */
 async function serve(send: (frame: Buffer, sockets: readonly Socket[], n: number) => void): Promise<Load> {

@@ -1,7 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { rmSync } from "node:fs";
+import { afterAll, describe, expect, it } from "vitest";
 import { PEERS } from "../../../bench/peers.ts";
-import { lacking } from "../../../bench/processes.ts";
+import { folder, lacking } from "../../../bench/processes.ts";
 import { measure, run, stop } from "../../../bench/sections/fan-out.ts";
+
+// Vitest ends its workers without their exit being told.
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.skipIf(lacking !== undefined)("a peer, measured for a moment, which needs Linux and gcc", () => {
   it.for(["tidings", "ws", "floor"])("%s", async (name) => {
