@@ -410,14 +410,18 @@ export function createNetwork({
         const order = inOrder(line);
         Object.defineProperty(duplex, "writableLength", { get: () => connected.held });
         Object.defineProperty(duplex, "bytesWritten", { get: () => bytes });
+        Object.assign(duplex, {
+          write(data: Buffer) {
+            bytes += data.length;
+            for (const frame of textsOf(data)) {
+              order(frame);
+              for (const text of wire(frame)) connected.write(text);
+            }
+          },
+        });
         Object.assign(ws, {
           readyState: 1,
           OPEN: 1,
-          send(data: Buffer) {
-            bytes += data.length;
-            order(String(data));
-            for (const text of wire(String(data))) connected.write(text);
-          },
           close() {
             ws.readyState = 2;
             connected.end();
@@ -549,4 +553,19 @@ export function createNetwork({
       copy = undefined;
     },
   };
+}
+
+/** The messages in what a server has written: whole text frames, one after the other (RFC 6455, 5.2). */
+function textsOf(data: Buffer): string[] {
+  const texts: string[] = [];
+  for (let at = 0; at < data.length; ) {
+    if (data[at] !== 0x81) throw new Error(`no text frame begins with ${data[at]}`);
+    const short = data[at + 1]!;
+    const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10);
+    const length =
+      short < 126 ? short : short === 126 ? data.readUInt16BE(at + 2) : Number(data.readBigUInt64BE(at + 2));
+    at = start + length;
+    texts.push(data.toString("utf8", start, at));
+  }
+  return texts;
 }

@@ -116,6 +116,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const transport: Transport<Bytes> = {
   greets: true,
   encode: (text, cursor) => Buffer.from(`${cursor && `id: ${cursor}\n`}data: ${text}\n\n`),
+  join: (events) => Buffer.concat(events),
 };
 
 async function enter(hub: Hub, asked: Asked): Promise<Admitted<Bytes> | Answer> {

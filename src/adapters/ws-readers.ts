@@ -1,17 +1,39 @@
 import type { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
-import type { Admitted, Connection, Transport } from "../hub/connection.ts";
+import type { Admitted, Connection, Reader, Transport } from "../hub/connection.ts";
 import { LOOKED_AT_MS, patienceFor } from "./patience.ts";
 import { periodic } from "./periodic.ts";
 
-/** Texts as `ws` sends them: one Buffer for all readers. */
-export const wsTransport: Transport<Buffer> = { encode: (text) => Buffer.from(text) };
+/** Whole WebSocket frames: made once for all readers, and written to their sockets past `ws`. */
+export const wsTransport: Transport<Buffer> = {
+  encode: textFrame,
+  join: (frames) => Buffer.concat(frames),
+};
 
-/** What is used of a `WebSocket` of the library `ws`. */
+const FIN_TEXT = 0x81;
+
+/** A text message as a server sends it: one frame, not masked (RFC 6455, 5.2). */
+export function textFrame(text: string): Buffer<ArrayBuffer> {
+  const length = Buffer.byteLength(text);
+  const start = length < 126 ? 2 : length < 65_536 ? 4 : 10;
+  const frame = Buffer.allocUnsafeSlow(start + length);
+  frame[0] = FIN_TEXT;
+  if (start === 2) frame[1] = length;
+  else if (start === 4) {
+    frame[1] = 126;
+    frame.writeUInt16BE(length, 2);
+  } else {
+    frame[1] = 127;
+    frame.writeBigUInt64BE(BigInt(length), 2);
+  }
+  frame.write(text, start);
+  return frame;
+}
+
+/** What is used of a `WebSocket` of the library `ws`: it reads, pings and closes. */
 export interface WsSocket extends EventEmitter {
   readonly readyState: number;
   readonly OPEN: number;
-  send(data: Buffer, options: { readonly binary: false }): void;
   close(code: number, reason: string): void;
   terminate(): void;
   ping(): void;
@@ -26,20 +48,21 @@ export interface WsReaders {
 }
 
 export function wsReaders(): WsReaders {
-  const all = periodic(LOOKED_AT_MS, lookAt);
+  const all = periodic<WsReader>(LOOKED_AT_MS, (reader) => reader.look());
 
   return {
     open(answer, ws, socket) {
-      const held: Held = { ws, socket, answered: true, missed: 0, pingedAt: 0, arrived: 0 };
-      all.add(held);
-      const reader = answer.open(connectionOf(ws, socket));
+      const one = new WsReader(ws, socket);
+      all.add(one);
+      const reader = answer.open(one);
+      one.reader = reader;
       ws.on("message", (data: Buffer) => reader.message(data.length));
       ws.on("pong", () => {
-        held.answered = true;
+        one.answered = true;
       });
-      ws.on("error", () => {}); // 'close' follows, and ws has sent the code
+      ws.on("error", ignore); // 'close' follows, and ws has sent the code
       ws.on("close", () => {
-        all.delete(held);
+        all.delete(one);
         reader.closed();
       });
       socket.on("drain", reader.drained);
@@ -51,47 +74,54 @@ export function wsReaders(): WsReaders {
   };
 }
 
-/** A socket, and what it has done since it was last looked at. */
-interface Held {
+const ignore = () => {};
+
+/** A class, for there is one for each reader: its methods are shared. */
+class WsReader implements Connection<Buffer> {
   readonly ws: WsSocket;
-  readonly socket: Duplex & { readonly bytesWritten?: number };
+  readonly #socket: Duplex & { readonly bytesWritten?: number };
+  reader: Reader | undefined;
   /** The last ping. */
-  answered: boolean;
+  answered = true;
   /** Looks since then without an answer. */
-  missed: number;
+  #missed = 0;
   /** Bytes written before the last ping. */
-  pingedAt: number;
+  #pingedAt = 0;
   /** Bytes that have arrived, as the ping behind them was answered. */
-  arrived: number;
-}
+  #arrived = 0;
 
-/** Pings, one at a time, and cuts off who is gone: who only reads slowly answers when it has read what is before. */
-function lookAt(held: Held): void {
-  const { ws, socket } = held;
-  if (!held.answered) {
-    held.missed++;
-    if (held.missed >= patienceFor(held.pingedAt - held.arrived)) ws.terminate();
-    return;
+  constructor(ws: WsSocket, socket: Duplex) {
+    this.ws = ws;
+    this.#socket = socket;
   }
-  held.answered = false;
-  held.missed = 0;
-  held.arrived = held.pingedAt;
-  held.pingedAt = socket.bytesWritten ?? 0;
-  ws.ping();
-}
 
-const TEXT = { binary: false } as const;
+  /**
+   * A whole frame in one write: what `ws` writes itself (pings, the close) is whole frames too, each written at once while
+   * it sends no data, so that none comes to stand inside another.
+   */
+  send(frame: Buffer): void {
+    if (this.ws.readyState === this.ws.OPEN && frame.length > 0) this.#socket.write(frame);
+  }
 
-function connectionOf(ws: WsSocket, socket: Duplex): Connection<Buffer> {
-  return {
-    send(frame) {
-      if (frame.length > 0 && ws.readyState === ws.OPEN) ws.send(frame, TEXT);
-    },
-    close(code, reason) {
-      ws.close(code, reason);
-    },
-    get bufferedAmount() {
-      return socket.writableLength;
-    },
-  };
+  close(code: number, reason: string): void {
+    this.ws.close(code, reason);
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Pings, one at a time, and cuts off who is gone: who only reads slowly answers when it has read what is before. */
+  look(): void {
+    if (!this.answered) {
+      this.#missed++;
+      if (this.#missed >= patienceFor(this.#pingedAt - this.#arrived)) this.ws.terminate();
+      return;
+    }
+    this.answered = false;
+    this.#missed = 0;
+    this.#arrived = this.#pingedAt;
+    this.#pingedAt = this.#socket.bytesWritten ?? 0;
+    this.ws.ping();
+  }
 }

@@ -20,6 +20,8 @@ export interface Transport<F> {
    * who has been sent it; empty for what moves no reader.
    */
   encode(text: string, cursor: Cursor): F;
+  /** Makes one of several frames that fall due together, in their order. Without it they are sent one by one. */
+  join?(frames: readonly F[]): F;
   /** A reader who has missed nothing gets a heartbeat at once: it shows that nothing holds the stream up. */
   readonly greets?: boolean;
   /**

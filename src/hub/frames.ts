@@ -12,6 +12,8 @@ export interface Frames {
   /** A part of what was missed: there is more behind its cursor. */
   readonly more: boolean;
   readonly made: Map<Transport<unknown>, unknown>;
+  /** Of several that leave together: each, in order. */
+  readonly parts?: readonly Frames[];
 }
 
 export function newFrames(
@@ -27,10 +29,19 @@ export function toFrames(answer: Since): Frames {
   return newFrames(encodeUpdate(answer.entry), answer.entry.cursor, { more: answer.more });
 }
 
-export function frameFor({ made, text, cursor }: Frames, transport: Transport<unknown>): unknown {
+/** Several in order, for readers that are at what comes before the first. */
+export function joined(parts: readonly Frames[]): Frames {
+  return { ...newFrames("", parts.at(-1)!.cursor), parts: [...parts] };
+}
+
+export function frameFor(frames: Frames, transport: Transport<unknown>): unknown {
+  const { made, text, cursor, parts } = frames;
   let frame = made.get(transport);
   if (frame === undefined) {
-    frame = transport.encode(text, cursor);
+    frame =
+      parts && transport.join
+        ? transport.join(parts.map((part) => frameFor(part, transport)))
+        : transport.encode(text, cursor);
     made.set(transport, frame);
   }
   return frame;

@@ -23,7 +23,7 @@ import type {
   Refusal,
   Transport,
 } from "./connection.ts";
-import { type Frames, frameFor, keepAnswers, newFrames, toFrames } from "./frames.ts";
+import { type Frames, frameFor, joined, keepAnswers, newFrames, toFrames } from "./frames.ts";
 import { idlePages } from "./idle.ts";
 import { isAllowedOrigin, type Origins } from "./origins.ts";
 import { atMost, pollRounds, type Rounds } from "./rounds.ts";
@@ -177,6 +177,8 @@ interface Channel {
   /** The log is being asked for what the head misses; `again` when there was reason to ask once more. */
   refreshing: boolean;
   again: boolean;
+  /** Updates in order after the head, that this turn of the event loop has brought: sent together at its end. */
+  readonly due: Frames[];
   lastFrame: number;
   /** A reader came with a cursor that this page's present history has given out. */
   isReturnedTo: boolean;
@@ -276,6 +278,7 @@ export function createHub({
       ready: Promise.resolve(),
       refreshing: false,
       again: false,
+      due: [],
       lastFrame: Date.now(),
       isReturnedTo: false,
       rounds: pollRounds(),
@@ -368,9 +371,10 @@ export function createHub({
     }
   }
 
-  function setHead(channel: Channel, head: Cursor): void {
+  /** What readers at the head have been sent. */
+  function setHead(channel: Channel, head: Cursor, at: CursorParts = parseCursor(head)!): void {
     channel.head = head;
-    channel.at = parseCursor(head)!;
+    channel.at = at;
     answers.drop(channel);
   }
 
@@ -383,11 +387,12 @@ export function createHub({
     }
     const { epoch, seq } = parseCursor(announcement.cursor) ?? { epoch: "", seq: 0 };
     if (epoch === channel.at.epoch) {
-      if (seq <= channel.at.seq) return;
-      if (seq === channel.at.seq + 1 && "renders" in announcement && !channel.refreshing) {
+      const known = channel.at.seq + channel.due.length;
+      if (seq <= known) return;
+      if (seq === known + 1 && "renders" in announcement && !channel.refreshing) {
         counts.updates++;
-        const { cursor } = announcement;
-        advance(channel, newFrames(encodeUpdate(announcement), cursor));
+        channel.due.push(newFrames(encodeUpdate(announcement), announcement.cursor));
+        if (channel.due.length === 1) setImmediate(flush, channel);
         return;
       }
     }
@@ -395,12 +400,22 @@ export function createHub({
     refresh(channel);
   }
 
-  /** Sends a frame to all readers at the head; then that is the head. */
+  /** What came in one turn of the event loop leaves in one write a reader: a lone update at once, many for the price of one. */
+  function flush(channel: Channel): void {
+    const { due } = channel;
+    if (due.length === 0) return;
+    const frames = due.length === 1 ? due[0]! : joined(due);
+    channel.due.length = 0;
+    advance(channel, frames);
+  }
+
+  /** Sends frames to all readers at the head; then that is the head. */
   function advance(channel: Channel, frames: Frames): void {
     const before = channel.head;
     setHead(channel, frames.cursor);
     channel.lastFrame = Date.now();
     let transport: Transport<unknown> | undefined;
+    let isJoined = true;
     let frame: unknown;
     for (const member of channel.current) {
       const connection = member.connection!;
@@ -413,11 +428,13 @@ export function createHub({
       }
       if (member.transport !== transport) {
         transport = member.transport;
-        frame = frameFor(frames, transport);
+        isJoined = frames.parts === undefined || transport.join !== undefined;
+        frame = isJoined && frameFor(frames, transport);
       }
       counts.frames++;
       if (frames.isReset) counts.resets++;
-      connection.send(frame);
+      if (isJoined) connection.send(frame);
+      else for (const part of frames.parts!) connection.send(frameFor(part, transport));
     }
     for (const member of channel.lagging) catchUp(member);
   }
@@ -425,6 +442,7 @@ export function createHub({
   function refresh(channel: Channel): void {
     channel.again = true;
     if (channel.refreshing) return;
+    flush(channel);
     channel.refreshing = true;
     void (async () => {
       try {
@@ -477,6 +495,7 @@ export function createHub({
         member.busy = false;
         if (member.gone || member.isAway) return;
         // Behind this process's head: go on. Ahead of it, or of another epoch: the channel has to follow first.
+        flush(channel);
         if (frames.cursor === channel.head || (moved && isBehind(frames.cursor, channel.at))) catchUp(member);
         else refresh(channel);
       },
@@ -711,6 +730,7 @@ export function createHub({
     });
     lastWords = farewell(retry);
     for (const channel of channels.values()) {
+      flush(channel);
       for (const member of [...channel.current, ...channel.lagging]) sendAway(member, lastWords);
     }
     if (counts.readers > 0) await within(drainMs, left);

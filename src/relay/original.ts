@@ -1,6 +1,6 @@
 /** Readers with Wagtail Live's own script. */
 import type { IncomingMessage } from "node:http";
-import { wsTransport } from "../adapters/ws-readers.ts";
+import { textFrame, wsTransport } from "../adapters/ws-readers.ts";
 import type { Transport } from "../hub/connection.ts";
 
 const NOTHING = Buffer.alloc(0);
@@ -11,10 +11,11 @@ const NOTHING = Buffer.alloc(0);
  */
 export const originalTransport: Transport<Buffer> = {
   knowsNoReset: true,
+  join: (frames) => Buffer.concat(frames),
   encode(text) {
     if (text.startsWith('{"renders":{},"removals":[]')) return NOTHING;
     // In the JSON of a content every quote is escaped: what is found is no content.
-    return Buffer.from(text.replace(/,"at":-?\d+}/g, "}").replace(/,"cursor":"[^"]*"}$/, "}"));
+    return textFrame(text.replace(/,"at":-?\d+}/g, "}").replace(/,"cursor":"[^"]*"}$/, "}"));
   },
 };
 
