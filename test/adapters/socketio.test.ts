@@ -131,6 +131,7 @@ describe("socket.io adapter", () => {
     const { join, frames } = await openReader(url);
     await join("finals");
     await publisher.publish("finals", { 2: post("two") });
+    await eventually(() => expect(ids(frames)).toEqual(["2"]));
     await join("finals", cursor);
     await eventually(() => expect(ids(frames)).toEqual(["2", "2"]));
     await publisher.publish("finals", { 3: post("three") });
