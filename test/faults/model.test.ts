@@ -10,7 +10,8 @@ const RUNS = 1_000;
 
 describe("the model of readers under faults", () => {
   it("finds nothing in a thousand histories", { timeout: 300_000 }, async () => {
-    const { failure, runs } = await check({ runs: RUNS, seed: Date.now() % 2 ** 31 });
+    // The same for each change, so that what fails is the change's doing; other seeds by hand.
+    const { failure, runs } = await check({ runs: RUNS, seed: 1 });
     expect(failure).toBeUndefined();
     expect(runs).toBe(RUNS);
   });
