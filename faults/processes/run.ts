@@ -106,3 +106,5 @@ function save(): void {
 await Promise.all(Array.from({ length: Math.max(1, parallel) }, worker));
 await browser?.close();
 console.log(toMarkdown({ command: "npm run faults", machine: machine(), outcomes }));
+// What a schedule that broke off has left behind must keep nobody waiting.
+process.exit();
