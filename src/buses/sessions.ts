@@ -7,8 +7,9 @@ import {
   type SessionEvents,
   unreachable,
 } from "../services/keep-session.ts";
+import { keepListeners } from "../services/listeners.ts";
 import { within } from "../within.ts";
-import type { Bus, Listener } from "./bus.ts";
+import type { Bus } from "./bus.ts";
 import { decodeAnnouncement, encodeAnnouncement } from "./encoding.ts";
 
 export type { SessionEvents };
@@ -52,16 +53,15 @@ interface OnTheWay {
  */
 export function sessionBus({ open, onError, ...name }: SessionBusOptions): Bus {
   const { where } = name;
-  const channels = new Map<string, Set<Listener>>();
   const kept = keepSession({ ...name, open, heard, onError });
   const { report } = kept;
+  const listeners = keepListeners({ kept });
   let onTheWay: OnTheWay = newWay(undefined);
   let told = Number.NEGATIVE_INFINITY;
   let closed: Promise<void> | undefined;
 
   function heard(channel: string, text: string): void {
-    const listeners = channels.get(channel);
-    if (!listeners) return;
+    if (!listeners.has(channel)) return;
     let announcement: Announcement;
     try {
       announcement = decodeAnnouncement(text);
@@ -70,13 +70,7 @@ export function sessionBus({ open, onError, ...name }: SessionBusOptions): Bus {
       report(new TidingsError("invalid", detail, { where, cause }), "message");
       return;
     }
-    for (const listener of listeners) {
-      try {
-        listener(announcement);
-      } catch (error) {
-        report(error, "listener");
-      }
-    }
+    listeners.tell(channel, announcement);
   }
 
   function send(session: Session, channel: string, announcement: Announcement): void {
@@ -116,7 +110,7 @@ export function sessionBus({ open, onError, ...name }: SessionBusOptions): Bus {
       await within(DRAIN_WITHIN_MS, promise);
     }
     await kept.close();
-    channels.clear();
+    listeners.clear();
   }
 
   return {
@@ -128,22 +122,7 @@ export function sessionBus({ open, onError, ...name }: SessionBusOptions): Bus {
 
     async subscribe(channel, listener) {
       if (closed) throw new TidingsError("closed", `the ${where} has been closed`, { where });
-      // A wrapper of its own, so that one function subscribed twice is two subscriptions.
-      const own: Listener = (announcement) => listener(announcement);
-      const listeners = channels.get(channel) ?? new Set();
-      channels.set(channel, listeners.add(own));
-      const unsubscribe = async () => {
-        if (!listeners.delete(own) || listeners.size > 0 || channels.get(channel) !== listeners) return;
-        channels.delete(channel);
-        await kept.unlisten(channel);
-      };
-      try {
-        await kept.listen(channel);
-      } catch (error) {
-        await unsubscribe();
-        throw error;
-      }
-      return unsubscribe;
+      return listeners.add(channel, listener);
     },
 
     onStatus: kept.onStatus,

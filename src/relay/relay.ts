@@ -1,11 +1,12 @@
 /** Between a Wagtail Live site and a hub: what the site publishes becomes history that readers can resume in. */
-import type { Bus, Listener } from "../buses/bus.ts";
+import type { Bus } from "../buses/bus.ts";
 import { openListening } from "../buses/redis.ts";
 import { TidingsError } from "../errors.ts";
 import type { Log } from "../logs/log.ts";
 import { memoryLog } from "../logs/memory.ts";
 import type { Draft } from "../protocol.ts";
 import { keepSession } from "../services/keep-session.ts";
+import { keepListeners } from "../services/listeners.ts";
 import { type RedisAddress, redisLibrary } from "../services/redis-client.ts";
 import { redisAt, redisLink } from "../services/redis-link.ts";
 import type { ReadMessage } from "./message.ts";
@@ -52,15 +53,46 @@ export function createRelay(options: RelayOptions): Relay {
   const log = memoryLog({ keepsRepeats: true });
   const library = redisLibrary(options, where);
   const link = redisLink(options, where, { answerMs: PUBLISH_MS });
-  const pages = new Map<string, { readonly page: string; readonly listeners: Set<Listener> }>();
   const statusListeners = new Set<(status: "up" | "down") => void>();
   const counts = { messages: 0, unreadable: 0 };
 
   const kept = keepSession({
     ...redisAt(where),
-    open: async (events) => openListening(await library, false, events, hear),
+    async open(events) {
+      const known = await library;
+      // Also after a session that some pages were heard on already, and that ended before it was up.
+      for (const page of listeners.channels()) {
+        unheard.add(page);
+        broken.add(page);
+      }
+      return openListening(known, false, events, hear);
+    },
     onError,
   });
+
+  const channelOf = (page: string) => source.prefix + page;
+  const listeners = keepListeners({
+    kept,
+    nameOf: channelOf,
+    began: beginAnew,
+    ended(page) {
+      unheard.delete(page);
+      broken.delete(page);
+      log.forget(page);
+    },
+  });
+  /** Pages of which something went by unheard: what comes next begins a history of its own. */
+  const unheard = new Set<string>();
+  /** Those that were listened to when Redis was lost: their readers are told when it is back, if not before. */
+  const broken = new Set<string>();
+
+  /**
+   * No cursor holds any more. Readers are to know before the next message comes: it would be part of what they are told to
+   * reset to, and those with the original script take no reset.
+   */
+  function beginAnew(page: string): void {
+    if (unheard.delete(page)) listeners.tell(page, { cursor: log.renew(page) });
+  }
 
   /** Said of each, for each is another's mistake; and nobody is the worse for it but who sent it. */
   function unreadable(error: unknown, channel: string): void {
@@ -69,9 +101,11 @@ export function createRelay(options: RelayOptions): Relay {
   }
 
   function hear(channel: string, data: Uint8Array): void {
-    const known = pages.get(channel);
-    if (!known) return;
+    const page = channel.slice(source.prefix.length);
+    if (!listeners.has(page)) return;
     counts.messages++;
+    // It may come together with Redis' word that it listens, and before that is noticed.
+    beginAnew(page);
     let read: ReadMessage | null;
     try {
       read = source.read(data);
@@ -82,22 +116,16 @@ export function createRelay(options: RelayOptions): Relay {
     if (!read) return;
     if (read.leftOut) unreadable(read.leftOut, channel);
     // In the order they came: a memory log appends before it returns.
-    log.append(known.page, read.draft).then(
-      (announcement) => {
-        for (const listener of known.listeners) listener(announcement);
-      },
+    log.append(page, read.draft).then(
+      (announcement) => listeners.tell(page, announcement),
       (error) => unreadable(error, channel),
     );
   }
 
   kept.onStatus((status) => {
-    // What came meanwhile went by unheard: no cursor holds any more. Readers are to know before the next message comes:
-    // it would be part of what they are told to reset to, and those with the original script take no reset.
     if (status === "up") {
-      for (const { page, listeners } of pages.values()) {
-        const cursor = log.renew(page);
-        for (const listener of listeners) listener({ cursor });
-      }
+      for (const page of broken) beginAnew(page);
+      broken.clear();
     }
     for (const listener of statusListeners) listener(status);
   });
@@ -108,26 +136,8 @@ export function createRelay(options: RelayOptions): Relay {
     },
 
     async subscribe(page, listener) {
-      const channel = source.channelOf(page);
-      const known = pages.get(channel) ?? { page, listeners: new Set() };
-      pages.set(channel, known);
-      const isFirst = known.listeners.size === 0;
-      const own: Listener = (announcement) => listener(announcement);
-      known.listeners.add(own);
-      const unsubscribe = async () => {
-        if (!known.listeners.delete(own) || known.listeners.size > 0 || pages.get(channel) !== known) return;
-        pages.delete(channel);
-        log.forget(page);
-        await kept.unlisten(channel);
-      };
-      try {
-        await kept.listen(channel);
-      } catch (error) {
-        await unsubscribe();
-        throw error;
-      }
-      if (isFirst) log.renew(page);
-      return unsubscribe;
+      if (!listeners.has(page)) unheard.add(page);
+      return listeners.add(page, listener);
     },
 
     onStatus(listener) {
@@ -139,7 +149,7 @@ export function createRelay(options: RelayOptions): Relay {
   };
 
   async function publish(page: string, { renders, removals }: Draft): Promise<void> {
-    const channel = source.channelOf(page);
+    const channel = channelOf(page);
     await link.send(channel, ["PUBLISH", channel, source.write({ renders, removals })]);
   }
 

@@ -7,8 +7,8 @@ import { MAX_MESSAGE_BYTES, type ReadMessage, readMessage, readUpdate } from "./
 
 /** How updates of a page stand on Redis Pub/Sub. */
 export interface Source {
-  /** The Redis channel of a page. */
-  channelOf(page: string): string;
+  /** Before a page's name in that of its Redis channel. */
+  readonly prefix: string;
   /** The update in a message, or what is good of it; `null`: it is for somebody else. Throws `invalid`. */
   read(data: Uint8Array): ReadMessage | null;
   /** The message of an update. */
@@ -17,7 +17,7 @@ export interface Source {
 
 /** `WebsocketsPublisher` and `StarlettePublisher`: JSON on `group_<page>`. */
 export const wagtailSource: Source = {
-  channelOf: groupOf,
+  prefix: groupOf(""),
   read: readMessage,
   // By hand, for objects would put ids that look like integers first.
   write({ renders, removals }) {
@@ -35,7 +35,7 @@ export const wagtailSource: Source = {
  */
 export function channelsSource(prefix: string): Source {
   return {
-    channelOf: (page) => `${prefix}__group__liveblog_${page}`,
+    prefix: `${prefix}__group__liveblog_`,
     read(data) {
       const where = "relay";
       if (data.byteLength > MAX_MESSAGE_BYTES) {
