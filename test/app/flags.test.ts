@@ -57,3 +57,12 @@ test("shown is one short line, without the password of a URL, whatever that hold
   expect(shown("postgres://host/db?password=s3cr3t&x=1")).toBe('"postgres://host/db?password=…&x=1"');
   expect(shown("x".repeat(100))).toHaveLength(80);
 });
+
+test("shown takes no longer for a long value of many slashes than for another", () => {
+  const slashes = "/".repeat(200_000);
+  const began = process.cpuUsage();
+  expect(shown(slashes)).toHaveLength(80);
+  expect(shown(`${slashes}s3cr3t@host`)).toBe('"//…@host"');
+  // With the square of its length: tens of seconds.
+  expect(process.cpuUsage(began).user).toBeLessThan(2_000_000);
+});
