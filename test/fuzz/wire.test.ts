@@ -15,6 +15,7 @@ import {
   parseCursor,
 } from "../../src/protocol.ts";
 import { originalTransport } from "../../src/relay/original.ts";
+import { textOf } from "../support/frame.ts";
 import { endless, fuzz, inTime, refusing, spell, texts } from "./fuzz.ts";
 
 const ids = fc.oneof(texts, fc.constantFrom("__proto__", "7", "-100123", "été")).filter(isId);
@@ -113,7 +114,7 @@ describe("updates", () => {
     entries,
     (entry) => {
       const sent = asSent(entry);
-      const text = String(originalTransport.encode(encodeUpdate(sent), sent.cursor));
+      const text = textOf(originalTransport.encode(encodeUpdate(sent), sent.cursor));
       if (sent.renders.size + sent.removals.length === 0) return expect(text).toBe("");
       const frame = JSON.parse(encodeUpdate(sent));
       delete frame.cursor;

@@ -1,12 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { encodeHeartbeat, encodeReset, encodeRetry, encodeUpdate } from "../../src/protocol.ts";
 import { originalTransport } from "../../src/relay/original.ts";
+import { textOf } from "../support/frame.ts";
 
-/** What is in the frame. */
-function sent(text: string): string {
-  const frame = originalTransport.encode(text, "");
-  return frame.subarray(frame[1] === 126 ? 4 : 2).toString();
-}
+const sent = (text: string) => textOf(originalTransport.encode(text, ""));
 
 describe("a reader with the original script", () => {
   test("gets renders of show and content, and removals, in their order", () => {
