@@ -125,7 +125,7 @@ const testsMirrorSources: Rule = (tree) =>
   });
 
 /** A mistake in code that both had would be found by nobody. */
-const JUDGES = /^faults\/processes\/(judge|reader|browser|newsroom|random)\.ts$/;
+const JUDGES = /^faults\/(frame|random|processes\/(judge|reader|browser|newsroom))\.ts$/;
 const judgesShareNoCode: Rule = (tree) =>
   paths(tree, "faults/", ".ts")
     .filter((path) => JUDGES.test(path))

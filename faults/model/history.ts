@@ -1,9 +1,10 @@
 /** Random histories: what may happen, in words and as deeds, and what must hold at every step and in the end. */
 import fc from "fast-check";
 import type { Log } from "../../src/logs/log.ts";
+import { random as chanceFrom } from "../random.ts";
 import { type Browsers, installBrowsers } from "./browser.ts";
 import { type BusMood, faultyBus } from "./bus.ts";
-import { chance, installClock } from "./clock.ts";
+import { installClock } from "./clock.ts";
 import { createNetwork, Line, type LogMood, type Process, startProcess } from "./network.ts";
 import { modelReader, type OpenPage, readPage, type TransportName } from "./reader.ts";
 import { CHANNEL, type Edit, LOG_KINDS, type LogKind, openSite, POSTS } from "./site.ts";
@@ -251,7 +252,7 @@ const EQUAL_WITHIN_MS = 180_000;
 
 /** Lets a history happen; throws {@link Broken} with what the reader saw. */
 export async function happen(history: History, sabotage: Sabotage = {}): Promise<Outcome> {
-  const random = chance(history.seed);
+  const random = chanceFrom(history.seed).next;
   const truth = new Truth();
   let broken: Broken | undefined;
   const readers: Reader[] = [];
@@ -270,7 +271,7 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
     for (const reader of readers) look(reader);
   };
 
-  const clock = installClock(chance(history.seed + 1), lookAtAll);
+  const clock = installClock(chanceFrom(history.seed + 1).next, lookAtAll);
   const bus = faultyBus(random);
   let tellsBus = true;
   const joined = bus.join();

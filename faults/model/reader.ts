@@ -2,6 +2,7 @@
  * A reader written from PROTOCOL.md alone: it shares no code with `src/`. The numbers in brackets are the rules of its
  * section 6.
  */
+import type { Frame } from "../frame.ts";
 import type { Clock } from "./clock.ts";
 import type { Line, Network, Opened } from "./network.ts";
 import { markOf, type Seen } from "./truth.ts";
@@ -19,14 +20,6 @@ export interface OpenPage {
   /** Goes on over another transport, where it is up to the reader. */
   use(transport: TransportName): void;
   close(): void;
-}
-
-interface Frame {
-  readonly renders: Readonly<Record<string, { show: boolean; content: string; at: number }>>;
-  readonly removals: readonly string[];
-  readonly cursor?: string;
-  readonly reset?: boolean;
-  readonly retry?: readonly [number, number];
 }
 
 interface Copy {

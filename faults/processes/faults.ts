@@ -1,8 +1,8 @@
 /** What can go wrong, kind by kind: each begins, lasts, and is healed. */
 import { setTimeout as wait } from "node:timers/promises";
+import type { Random } from "../random.ts";
 import type { Link } from "./network.ts";
 import type { Noise } from "./noise.ts";
-import type { Random } from "./random.ts";
 import { type Reader, TRANSPORTS } from "./reader.ts";
 import type { Server, Site } from "./site.ts";
 

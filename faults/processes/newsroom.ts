@@ -1,8 +1,8 @@
 /** Reporters who write, edit, hide, show and delete posts over the API, each change until it is answered. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
+import type { Random } from "../random.ts";
 import type { Change, Kind, Ledger, Standing } from "./judge.ts";
-import type { Random } from "./random.ts";
 
 export interface Newsroom {
   readonly ledger: Ledger;

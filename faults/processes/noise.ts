@@ -7,7 +7,7 @@ import { rabbitmqBus } from "../../src/buses/rabbitmq.ts";
 import { redisBus } from "../../src/buses/redis.ts";
 import type { Entry } from "../../src/protocol.ts";
 import type { BusKind } from "../../test/support/services.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 import type { Site } from "./site.ts";
 
 export interface Noise {

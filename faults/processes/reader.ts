@@ -2,8 +2,10 @@
  * A reader's page without a browser, written from PROTOCOL.md alone: it shares no code with what it reads from. It goes
  * from server to server and from transport to transport, and notes all it sees.
  */
+
 import { setTimeout as wait } from "node:timers/promises";
 import { WebSocket } from "ws";
+import type { Frame } from "../frame.ts";
 import type { Sighting, Standing, Step, Trace } from "./judge.ts";
 
 export const TRANSPORTS = ["websocket", "sse", "polling"] as const;
@@ -23,14 +25,6 @@ export interface Reader {
   sleep(ms: number): void;
   trace(): Trace;
   end(): void;
-}
-
-interface Frame {
-  readonly renders: Readonly<Record<string, { show: boolean; content: string; at: number }>>;
-  readonly removals: readonly string[];
-  readonly cursor?: string;
-  readonly reset?: boolean;
-  readonly retry?: readonly [number, number];
 }
 
 interface Post {

@@ -1,6 +1,7 @@
 /** Which fault when: all from a seed. */
+
+import type { Random } from "../random.ts";
 import { FAULTS } from "./faults.ts";
-import type { Random } from "./random.ts";
 
 export interface PlannedFault {
   readonly name: string;

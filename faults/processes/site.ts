@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BusKind, freePort, type Service, startService } from "../../test/support/services.ts";
+import { usageOf } from "../one-server.ts";
 import { type Link, link } from "./network.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/app/cli.js", import.meta.url));
@@ -164,7 +165,7 @@ async function startServer({ name, folder, store, busService, hear }: ServerOpti
   }
 
   const measuring = setInterval(() => {
-    if (!hasExited(child)) peakMemory = Math.max(peakMemory, memoryOf(child.pid!));
+    if (!hasExited(child)) peakMemory = Math.max(peakMemory, usageOf(child.pid!).memory);
   }, 500);
   measuring.unref();
   await start();
@@ -193,15 +194,6 @@ async function startServer({ name, folder, store, busService, hear }: ServerOpti
 
 function hasExited(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
-}
-
-/** Bytes, where the system tells (Linux). */
-function memoryOf(pid: number): number {
-  try {
-    return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]) * 1024;
-  } catch {
-    return 0;
-  }
 }
 
 // --- a disk that can be full -------------------------------------------------------------------------------

@@ -2,17 +2,11 @@
  * Thousands of readers in a process of their own, on WebSockets, by the rules of PROTOCOL.md. What they have in common is
  * kept once: a frame is read once however many get it, and readers whose pages are equal hold one page.
  */
+
 import { WebSocket } from "ws";
 import { backoff } from "../../src/client/backoff.ts";
+import type { Frame } from "../frame.ts";
 import type { CrowdReport, FromCrowd, ToCrowd } from "./crowd.ts";
-
-interface Frame {
-  readonly renders: Readonly<Record<string, { show: boolean; content: string; at: number }>>;
-  readonly removals: readonly string[];
-  readonly cursor?: string;
-  readonly reset?: boolean;
-  readonly retry?: readonly [number, number];
-}
 
 /** What a reader shows: of each post its place and its mark. */
 interface Page {

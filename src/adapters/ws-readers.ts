@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
-import type { Admitted, Connection, Reader, Transport } from "../hub/connection.ts";
+import type { Admitted, Connection, Transport } from "../hub/connection.ts";
 import { LOOKED_AT_MS, patienceFor } from "./patience.ts";
 import { periodic } from "./periodic.ts";
 
@@ -55,7 +55,6 @@ export function wsReaders(): WsReaders {
       const one = new WsReader(ws, socket);
       all.add(one);
       const reader = answer.open(one);
-      one.reader = reader;
       ws.on("message", (data: Buffer) => reader.message(data.length));
       ws.on("pong", () => {
         one.answered = true;
@@ -80,7 +79,6 @@ const ignore = () => {};
 class WsReader implements Connection<Buffer> {
   readonly ws: WsSocket;
   readonly #socket: Duplex & { readonly bytesWritten?: number };
-  reader: Reader | undefined;
   /** The last ping. */
   answered = true;
   /** Looks since then without an answer. */

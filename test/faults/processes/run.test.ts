@@ -1,9 +1,9 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { FAULTS } from "../../../faults/processes/faults.ts";
-import { random } from "../../../faults/processes/random.ts";
 import { runSchedule } from "../../../faults/processes/run-schedule.ts";
 import { APART_MS, plan } from "../../../faults/processes/schedule.ts";
+import { random } from "../../../faults/random.ts";
 import { launchBrowser } from "../../support/browser.ts";
 import { describeWith } from "../../support/describe-with.ts";
 import type { BusKind } from "../../support/services.ts";
