@@ -144,6 +144,7 @@ describeWithPython(MODULES, () => {
         const site = await start();
         const frames = await read("finals");
         await site.save("finals", { posts: [["before", true, "-"]] });
+        await eventually(() => expect(idsOf(frames)).toEqual(["before"]));
         await redis.kill();
         const { logged, seconds } = await site.save("finals", { posts: [["meanwhile", true, "-"]] });
         expect(logged).toEqual([expect.stringMatching(/^Readers of finals were not told of an update: /)]);
