@@ -1,9 +1,12 @@
 /** The HTTP connections of a server that is to end soon, whatever strangers keep open. */
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { watchUpgrades } from "../adapters/upgrades.ts";
 
 export interface Connections {
+  /** From now on each answer says that its connection ends with it: a proxy that keeps connections asks elsewhere then. */
+  endAnnounced(): void;
   /** Ends those that no request is under way on, now and as each answer ends. */
   cutIdle(): void;
   cutAll(): void;
@@ -11,35 +14,49 @@ export interface Connections {
 
 /** Node counts a connection without a first request as busy: here it is idle. */
 export function trackConnections(app: FastifyInstance): Connections {
-  /** Requests under way, by connection. Sockets that became WebSockets are the adapter's. */
-  const busy = new Map<Socket, number>();
+  /** Answers under way, by connection. Sockets that became WebSockets are the adapter's. */
+  const connections = new Map<Socket, Set<ServerResponse>>();
   const upgraded = new WeakSet<Socket>();
+  let isAnnouncing = false;
   let isEnding = false;
 
   app.server.on("connection", (socket: Socket) => {
-    busy.set(socket, 0);
-    socket.once("close", () => busy.delete(socket));
+    connections.set(socket, new Set());
+    socket.once("close", () => connections.delete(socket));
   });
   watchUpgrades(app.server, (_request, socket) => upgraded.add(socket as Socket));
-  app.server.on("request", ({ socket }, response) => {
-    busy.set(socket, (busy.get(socket) ?? 0) + 1);
-    if (isEnding) response.setHeader("Connection", "close");
+  // Before Fastify, which answers some requests within this event.
+  app.server.prependListener("request", ({ socket }, response) => {
+    const answers = connections.get(socket);
+    if (!answers) return;
+    answers.add(response);
+    if (isAnnouncing) announce(response);
     response.once("close", () => {
-      const left = (busy.get(socket) ?? 1) - 1;
-      if (busy.has(socket)) busy.set(socket, left);
-      if (isEnding && left === 0) socket.end();
+      answers.delete(response);
+      if (isEnding && answers.size === 0) socket.end();
     });
   });
 
-  function cut(isDue: (requests: number) => boolean): void {
-    for (const [socket, requests] of busy) if (!upgraded.has(socket) && isDue(requests)) socket.destroy();
+  function endAnnounced(): void {
+    isAnnouncing = true;
+    for (const answers of connections.values()) for (const answer of answers) announce(answer);
+  }
+
+  function cut(isDue: (answers: number) => boolean): void {
+    for (const [socket, { size }] of connections) if (!upgraded.has(socket) && isDue(size)) socket.destroy();
   }
 
   return {
+    endAnnounced,
     cutIdle() {
+      endAnnounced();
       isEnding = true;
-      cut((requests) => requests === 0);
+      cut((answers) => answers === 0);
     },
     cutAll: () => cut(() => true),
   };
+}
+
+function announce(answer: ServerResponse): void {
+  if (!answer.headersSent) answer.setHeader("Connection", "close");
 }

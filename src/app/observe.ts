@@ -4,6 +4,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { Hub, HubStats } from "../hub/hub.ts";
 import type { Log } from "../logs/log.ts";
 import type { Relay } from "../relay/relay.ts";
+import type { ReaderServer } from "./reader-server.ts";
 
 const GAUGES: Readonly<Partial<Record<keyof HubStats, readonly [name: string, help: string]>>> = {
   readers: ["tidings_readers", "Readers connected now"],
@@ -28,8 +29,8 @@ export interface Observed {
   readonly hub: Hub;
   /** Asks what must be there to serve at all. */
   readonly heads: Log["heads"];
-  /** From then on the server takes no new work. */
-  readonly isClosing: () => boolean;
+  /** In any other than `serving`, work had better go to another server. */
+  readonly phase: ReaderServer["phase"];
   /** What it serves comes over the bus alone: without it another server had better take the readers. */
   readonly isDeafWithoutBus?: boolean;
 }
@@ -37,12 +38,12 @@ export interface Observed {
 /** Adds `/healthz` and `/readyz`, for everybody. */
 export function healthRoutes(
   app: FastifyInstance,
-  { hub, heads, isClosing, isDeafWithoutBus = false }: Observed,
+  { hub, heads, phase, isDeafWithoutBus = false }: Observed,
 ): void {
   app.get("/healthz", async () => ({ status: "ok" }));
 
   app.get("/readyz", async (_request, reply) => {
-    if (isClosing()) return reply.code(503).send({ status: "closing" });
+    if (phase() !== "serving") return reply.code(503).send({ status: phase() });
     try {
       await heads(["readyz"]);
     } catch {

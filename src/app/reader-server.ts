@@ -1,5 +1,6 @@
 /** An HTTP server that readers connect to, whichever way they can: what `serve` and `relay` share. */
 import type { AddressInfo } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
 import proxyAddress from "@fastify/proxy-addr";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
 import type { Logger } from "pino";
@@ -25,7 +26,7 @@ const CLOSE_MS = 5_000;
 const BACKLOG = 65_535;
 
 export interface ReaderServerOptions {
-  readonly settings: Pick<Settings, "host" | "port" | "trustProxy">;
+  readonly settings: Pick<Settings, "host" | "port" | "trustProxy" | "drainSeconds">;
   readonly hub: Hub;
   readonly logger: Logger;
   /** What a path is taken for; default: what it is. */
@@ -34,13 +35,20 @@ export interface ReaderServerOptions {
   readonly transportOf?: NodeAdapterOptions["transportOf"];
 }
 
+/** `draining`: it serves as ever, and wants no new work; `closing`: it takes none. */
+export type Phase = "serving" | "draining" | "closing";
+
 export interface ReaderServer {
   /** For the routes of whoever serves more than readers. */
   readonly app: FastifyInstance;
   /** Rejects with `settings` when it cannot listen as told. Resolves with its URL, without a slash at the end. */
   listen(): Promise<string>;
-  /** From then on it takes no new work. */
-  isClosing(): boolean;
+  phase(): Phase;
+  /**
+   * Serves on for `drainSeconds`, so that whoever sends it work sees that it is not ready, and stops, before it is
+   * refused. Resolves at once when that is 0.
+   */
+  drain(): Promise<void>;
   /** Sends readers away with a time to come back, and finishes what was begun. */
   close(): Promise<void>;
 }
@@ -49,7 +57,7 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
   const { settings, hub, logger, rewritePath = (url) => url, transportOf } = options;
   const trusts = trusting(settings.trustProxy);
   let isListening = false;
-  let isClosing = false;
+  let phase: Phase = "serving";
   const app = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -76,8 +84,17 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
   });
   const detach = attachWebSocket(app.server, hub, { ...addressing, transportOf });
 
+  async function drain(): Promise<void> {
+    const { drainSeconds: seconds } = settings;
+    if (seconds === 0 || phase !== "serving") return;
+    phase = "draining";
+    logger.info({ seconds, readers: hub.stats().readers }, "draining: serves on, and is not ready");
+    connections.endAnnounced();
+    await wait(seconds * 1_000, undefined, { ref: false });
+  }
+
   async function close(): Promise<void> {
-    isClosing = true;
+    phase = "closing";
     // Of a start that failed, the error is all there is to say.
     if (isListening) logger.info({ readers: hub.stats().readers }, "closing");
     const late = setTimeout(connections.cutAll, CLOSE_MS).unref();
@@ -96,7 +113,8 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
       isListening = true;
       return localUrl({ host: settings.host, port: (app.server.address() as AddressInfo).port });
     },
-    isClosing: () => isClosing,
+    phase: () => phase,
+    drain,
     close,
   };
 }

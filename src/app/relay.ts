@@ -14,7 +14,7 @@ import { createAuth } from "./auth.ts";
 import { need } from "./backends.ts";
 import { guarded, sendError } from "./http.ts";
 import { createMetrics, healthRoutes } from "./observe.ts";
-import { createReaderServer } from "./reader-server.ts";
+import { createReaderServer, type ReaderServer } from "./reader-server.ts";
 import type { RelaySettings } from "./settings.ts";
 import { assetRoutes } from "./site.ts";
 
@@ -22,6 +22,8 @@ export interface RunningRelay {
   /** Where it listens, without a slash at the end. */
   readonly url: string;
   readonly hub: Hub;
+  /** Before `close`, for a relay that others take over from: see {@link ReaderServer.drain}. */
+  drain(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -68,7 +70,7 @@ export async function startRelay(settings: RelaySettings, logger: Logger): Promi
     await addRoutes(server, { relay, hub, settings, logger });
     const listening = await server.listen();
     let closing: Promise<void> | undefined;
-    return { url: listening, hub, close: () => (closing ??= end()) };
+    return { url: listening, hub, drain: server.drain, close: () => (closing ??= end()) };
   } catch (error) {
     await close();
     throw error;
@@ -83,7 +85,7 @@ interface Parts {
 }
 
 async function addRoutes(
-  { app, isClosing }: ReturnType<typeof createReaderServer>,
+  { app, phase }: ReaderServer,
   { relay, hub, settings, logger }: Parts,
 ): Promise<void> {
   const { token } = settings;
@@ -91,7 +93,7 @@ async function addRoutes(
   const auth = createAuth({ token: token ?? random(), sessionSecret: random() });
   const metrics = createMetrics(hub, relay);
   metrics.observe(app);
-  healthRoutes(app, { hub, heads: relay.log.heads, isClosing, isDeafWithoutBus: true });
+  healthRoutes(app, { hub, heads: relay.log.heads, phase, isDeafWithoutBus: true });
   await app.register(cookie);
   await assetRoutes(app);
   const check = (request: FastifyRequest) => {

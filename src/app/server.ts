@@ -24,7 +24,7 @@ import { firstPage, type Greeting } from "./first-start.ts";
 import { guarded, sendError } from "./http.ts";
 import { createMetrics, healthRoutes } from "./observe.ts";
 import { loadPublisher } from "./own-publisher.ts";
-import { createReaderServer } from "./reader-server.ts";
+import { createReaderServer, type ReaderServer } from "./reader-server.ts";
 import type { Settings } from "./settings.ts";
 import { sendNotFound, siteRoutes } from "./site.ts";
 
@@ -35,6 +35,8 @@ export interface RunningServer {
   /** What the banner tells: links, and the token on the first start. */
   readonly greeting: Greeting;
   readonly hub: Hub;
+  /** Before `close`, for a server that others take over from: see {@link ReaderServer.drain}. */
+  drain(): Promise<void>;
   /** Sends readers away with a time to come back, finishes what was begun, and lets go of everything. */
   close(): Promise<void>;
 }
@@ -93,7 +95,7 @@ async function startOn(
 
   const server = createReaderServer({ settings, hub, logger });
   opened.push(server.close);
-  const { app, isClosing } = server;
+  const { app, phase, drain } = server;
   await app.register(cookie);
   const parts = {
     settings,
@@ -105,7 +107,7 @@ async function startOn(
     pages,
     auth,
     imageUrl,
-    isClosing,
+    phase,
   };
   await addRoutes(app, parts);
   const first = await firstPage(store, pages);
@@ -130,6 +132,7 @@ async function startOn(
       // Also when an earlier first start did not get this far.
       ...((isNew || isFirst) && settings.token === undefined && { token: secrets.token, tokenFile }),
     },
+    drain,
     close: () => (closing ??= close()),
   };
 }
@@ -144,7 +147,7 @@ interface Parts {
   readonly pages: PagePublisher;
   readonly auth: Auth;
   readonly imageUrl: (id: string) => string;
-  readonly isClosing: () => boolean;
+  readonly phase: ReaderServer["phase"];
 }
 
 async function addRoutes(app: FastifyInstance, parts: Parts): Promise<void> {

@@ -34,6 +34,8 @@ export interface Settings {
   readonly trustedHtml: boolean;
   /** 0: no limit. */
   readonly maxConnectionsPerAddress: number;
+  /** How long it serves on after SIGTERM, as not ready, in seconds. */
+  readonly drainSeconds: number;
   /** Whose pages may read, the server's own always among them: what the hub takes. */
   readonly origins: Origins;
   /** Where readers find the server, without a slash at the end. Absent: where it listens. */
@@ -178,6 +180,12 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     help: "sockets that one address may hold; 0: no limit",
     default: "0",
   },
+  drainSeconds: {
+    type: integer(300),
+    allowed: "a whole number of seconds from 0 to 300 (0: it closes at once)",
+    help: "on SIGTERM, serve on for so long while /readyz answers 503; 0: close at once",
+    default: "0",
+  },
   origins: {
     type: list.pipe(z.array(origin)).transform((origins) => [...new Set(["own", ...origins])]),
     allowed: `origins such as https://news.example with commas between them, or "*"`,
@@ -230,6 +238,7 @@ export const RELAY_SETTINGS = [
   "origins",
   "trustProxy",
   "maxConnectionsPerAddress",
+  "drainSeconds",
   "token",
   "logLevel",
 ] as const;

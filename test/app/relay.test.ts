@@ -330,6 +330,21 @@ describeWith("redis", () => {
     expect((await exit)[0]).toBe(0);
   });
 
+  test("serves on as it drains, and is not ready", async () => {
+    await relay.close();
+    relay = await startTestRelay(redis.url, { drainSeconds: 300 });
+    void relay.drain();
+    const ready = await fetch(`${relay.url}/readyz`);
+    expect([ready.status, await ready.json()]).toEqual([503, { status: "draining" }]);
+    expect((await fetch(`${relay.url}/healthz`)).status).toBe(200);
+    const { frames, socket } = await read("/ws/channel/finals/");
+    await site.publish("finals", { renders: [render("a")] });
+    await eventually(() => expect(Object.keys(frames[0]?.renders ?? {})).toEqual(["a"]));
+    const closed = once(socket, "close");
+    await relay.close();
+    expect((await closed)[0]).toBe(1012);
+  });
+
   test("says what is wrong in one line, and ends with 2", async () => {
     const { port } = new URL(relay.url);
     const taken = await runCli(["relay", "--host", "127.0.0.1", "--port", port, "--redis-url", redis.url]);

@@ -45,6 +45,7 @@ test("the defaults", async () => {
     trustProxy: false,
     trustedHtml: false,
     maxConnectionsPerAddress: 0,
+    drainSeconds: 0,
     origins: ["own"],
     logLevel: "info",
   });
@@ -90,6 +91,7 @@ describe("values", () => {
     ["trustProxy", "10.0.0.0/8, ::1, loopback", ["10.0.0.0/8", "::1", "loopback"]],
     ["trustedHtml", "true", true],
     ["maxConnectionsPerAddress", "20", 20],
+    ["drainSeconds", "300", 300],
     ["origins", "https://News.example, http://a:8080", ["own", "https://news.example", "http://a:8080"]],
     ["origins", "*", ["own", "*"]],
     ["publicUrl", "https://news.example/live/", "https://news.example/live"],
@@ -122,6 +124,9 @@ describe("values", () => {
     ["trustProxy", "-1"],
     ["trustedHtml", "yes"],
     ["maxConnectionsPerAddress", "many"],
+    ["drainSeconds", "301"],
+    ["drainSeconds", "2.5"],
+    ["drainSeconds", "20s"],
     ["origins", "news.example"],
     ["origins", "https://news.example/path"],
     ["publicUrl", "ftp://news.example"],
@@ -223,6 +228,7 @@ describe("the relay's", () => {
       origins: ["*"],
       trustProxy: false,
       maxConnectionsPerAddress: 0,
+      drainSeconds: 0,
       logLevel: "info",
     });
   });

@@ -77,6 +77,38 @@ it("SIGTERM with a request that never ends, and a reader that never answers: it 
   deaf.terminate();
 });
 
+it("SIGTERM with TIDINGS_DRAIN_SECONDS: serves for so long, says so, and then sends its readers away; exit 0", async () => {
+  served = await serve({ TIDINGS_TOKEN: TOKEN, TIDINGS_DRAIN_SECONDS: "1" });
+  const { url, child, output } = served;
+  const reader = new WebSocket(`${url.replace("http", "ws")}/ws/channel/welcome/`);
+  await once(reader, "open");
+  const started = performance.now();
+  child.kill("SIGTERM");
+  const [code] = await once(reader, "close");
+  expect(code).toBe(1012);
+  // Timers of Node may be a millisecond early.
+  expect(performance.now() - started).toBeGreaterThan(990);
+  expect(child.exitCode ?? (await once(child, "exit"))[0]).toBe(0);
+  expect(output()).toMatch(/"seconds":1,.*"msg":"draining: [^"]+"}\n.*"msg":"closing"}/);
+});
+
+it("SIGTERM, and again while it drains: it has served until then, and ends at once", async () => {
+  served = await serve({ TIDINGS_TOKEN: TOKEN, TIDINGS_DRAIN_SECONDS: "300" });
+  const { url, child } = served;
+  child.kill("SIGTERM");
+  await expect.poll(async () => (await request(url, "GET", "/readyz")).status).toBe(503);
+  const post = await request(url, "POST", "/api/pages/welcome/posts", text("Still here"), AUTHORIZED);
+  expect(post.status).toBe(201);
+  child.kill("SIGTERM");
+  expect((await once(child, "exit"))[0]).toBe(1);
+});
+
+it("SIGINT does not wait for the drain: who presses Ctrl-C has nobody to take over", async () => {
+  served = await serve({ TIDINGS_DRAIN_SECONDS: "300" });
+  served.child.kill("SIGINT");
+  expect((await once(served.child, "exit"))[0]).toBe(0);
+});
+
 describeWith("postgres", () => {
   it("SIGTERM while the store hangs with a post under way: exit 0 within ten seconds", async () => {
     const store = await startService("postgres");

@@ -10,7 +10,7 @@ export async function run(args: readonly string[]): Promise<void> {
   const { startRelay } = await import("../relay.ts");
   const signals = hearSignals();
   const relay = await startRelay(settings, createLogger(settings.logLevel));
-  signals.close = relay.close;
+  signals.server = relay;
   const address = relay.url.replace(/^http/, "ws");
   console.log(`\n  The relay is running: ${address}/ws/channel/<channel id>/\n`);
 }

@@ -12,7 +12,7 @@ export async function run(args: readonly string[]): Promise<void> {
   const { banner } = await import("../first-start.ts");
   const signals = hearSignals();
   const server = await startServer(settings, createLogger(settings.logLevel));
-  signals.close = server.close;
+  signals.server = server;
   const { greeting } = server;
   // On later starts whoever reads the log must not find a way in there.
   console.log(banner(greeting, process.stdout.isTTY || greeting.token !== undefined));

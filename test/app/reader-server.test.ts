@@ -1,0 +1,88 @@
+import { once } from "node:events";
+import { Agent, get, type IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { text as textOf } from "node:stream/consumers";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { request, startTestServer, type TestServer, text } from "../support/server.ts";
+
+describe("a server that drains", () => {
+  let server: TestServer;
+  /** Keeps one connection, as a proxy does. */
+  let agent: Agent;
+
+  beforeEach(async () => {
+    // No test waits for its end.
+    server = await startTestServer({ drainSeconds: 300 });
+    agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  });
+  afterEach(async () => {
+    agent.destroy();
+    await server.close();
+  });
+
+  async function ask(path: string) {
+    const asked = get(server.url + path, { agent });
+    const [[socket], [response]] = (await Promise.all([once(asked, "socket"), once(asked, "response")])) as [
+      [Socket],
+      [IncomingMessage],
+    ];
+    return { socket, status: response.statusCode, headers: response.headers, body: await textOf(response) };
+  }
+
+  it("is alive and not ready, and serves all else: posts, pages, newcomers and those who are there", async () => {
+    const frames: string[] = [];
+    const read = async () => {
+      const socket = new WebSocket(`${server.url.replace("http", "ws")}/ws/channel/welcome/`);
+      socket.on("message", (data) => frames.push(String(data)));
+      await once(socket, "open");
+      return { socket, closed: once(socket, "close") };
+    };
+    const before = await read();
+    void server.drain();
+    const newcomer = await read();
+
+    const ready = await request(server.url, "GET", "/readyz");
+    expect([ready.status, ready.json]).toEqual([503, { status: "draining" }]);
+    expect((await request(server.url, "GET", "/healthz")).status).toBe(200);
+    expect((await request(server.url, "GET", "/live/welcome/")).status).toBe(200);
+    const heard = Promise.all([once(before.socket, "message"), once(newcomer.socket, "message")]);
+    expect((await server.api("POST", "/api/pages/welcome/posts", text("Still here"))).status).toBe(201);
+    expect((await heard).map(String)).toEqual([
+      expect.stringContaining("Still here"),
+      expect.stringContaining("Still here"),
+    ]);
+
+    await server.close();
+    expect([(await before.closed)[0], (await newcomer.closed)[0]]).toEqual([1012, 1012]);
+    expect(frames.filter((frame) => "retry" in JSON.parse(frame))).toHaveLength(2);
+  });
+
+  it("ends kept connections with an answer that says so, and cuts none off", async () => {
+    const kept = await ask("/healthz");
+    expect(kept.headers.connection).toBe("keep-alive");
+    void server.drain();
+    const last = await ask("/healthz");
+    expect([last.socket, last.status, last.headers.connection]).toEqual([kept.socket, 200, "close"]);
+    const next = await ask("/healthz");
+    expect(next.socket).not.toBe(kept.socket);
+  });
+
+  it("says so in an answer that was waited for when it began", async () => {
+    const { json } = await server.api("GET", "/api/channels/welcome");
+    const polled = ask(`/updates/channel/welcome/?cursor=${json.cursor}&wait=30`);
+    await expect.poll(() => server.hub.stats().readers).toBe(1);
+    void server.drain();
+    await server.api("POST", "/api/pages/welcome/posts", text("At last"));
+    const { headers, body } = await polled;
+    expect(body).toContain("At last");
+    expect(headers.connection).toBe("close");
+  });
+
+  it("answers what it refuses at once, too", async () => {
+    void server.drain();
+    const { status, headers } = await ask("/%zz");
+    expect([status, headers.connection]).toEqual([400, "close"]);
+    expect((await ask("/healthz")).status).toBe(200);
+  });
+});
