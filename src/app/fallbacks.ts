@@ -8,6 +8,9 @@ import type { Hub } from "../hub/hub.ts";
 
 const METHODS: HTTPMethods[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
+/** Bytes: the least that there is a setting for. */
+const NO_BODY = 1;
+
 /** Adds `/sse/channel/<id>/` and `/updates/channel/<id>/`. */
 export function fallbackRoutes(app: FastifyInstance, hub: Hub, addressing: NodeAdapterOptions): void {
   const serve = (kind: PathKind, handle: NodeHandler) => {
@@ -16,6 +19,7 @@ export function fallbackRoutes(app: FastifyInstance, hub: Hub, addressing: NodeA
       url: `/${kind}/channel/*`,
       method: METHODS,
       exposeHeadRoute: false,
+      bodyLimit: NO_BODY,
       // Before a body is read: the handler refuses what has one.
       onRequest(request, reply, done) {
         if (!placeOf(request.raw.url ?? "", "", kind)) return done();

@@ -12,11 +12,15 @@ import { trackConnections } from "./connections.ts";
 import { fallbackRoutes } from "./fallbacks.ts";
 import { sendError } from "./http.ts";
 import { localUrl, type Settings } from "./settings.ts";
+import { takeTurns } from "./turns.ts";
+import { closeIfUnread, refuseUnreadBodies } from "./unread.ts";
 
 /** JSON bodies: a post of 1 MB may grow when it is quoted. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** Room for a channel id of 255 characters, percent-encoded. */
 const MAX_PARAM_LENGTH = 4_096;
+/** How often Node looks for requests that take too long: its own 30 s would make three quarters of a minute of 15 s. */
+const CONNECTIONS_LOOKED_AT_MS = 5_000;
 /** How long requests under way may take at the end; the store takes up to 4 s more to let go. */
 const CLOSE_MS = 5_000;
 /**
@@ -65,17 +69,20 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     trustProxy: trusts,
     requestTimeout: 120_000,
-    http: { headersTimeout: 15_000 },
+    http: { headersTimeout: 15_000, connectionsCheckingInterval: CONNECTIONS_LOOKED_AT_MS },
     forceCloseConnections: "idle",
     // `__proto__` is an id like any other; bodies are read by their own keys only.
     onProtoPoisoning: "ignore",
     onConstructorPoisoning: "ignore",
     rewriteUrl: ({ url = "" }) => rewritePath(url),
     frameworkErrors: (error, request, reply) => {
+      closeIfUnread(request.raw, reply.raw);
       sendError(error, request, reply);
     },
   });
   app.setErrorHandler(sendError);
+  takeTurns(app);
+  refuseUnreadBodies(app);
   const connections = trackConnections(app);
   const addressing = addressingBy(trusts);
   fallbackRoutes(app, hub, addressing);
