@@ -1,6 +1,7 @@
 import type { Admitted, Connection, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { placeOf } from "./paths.ts";
+import { EXPELLED_MS, EXPELS } from "./patience.ts";
 
 /** What is used of crossws's `Peer`. */
 export interface CrosswsPeer {
@@ -9,6 +10,7 @@ export interface CrosswsPeer {
   readonly websocket?: { readonly bufferedAmount?: number };
   send(text: string): unknown;
   close(code: number, reason: string): void;
+  terminate(): void;
 }
 
 /** The answer that lets a reader in. */
@@ -25,6 +27,7 @@ export interface CrosswsHooks {
   message(peer: CrosswsPeer, message: { uint8Array(): Uint8Array }): void;
   drain(peer: CrosswsPeer): void;
   close(peer: CrosswsPeer): void;
+  error(peer: CrosswsPeer): void;
 }
 
 /** crossws tells of no handshake that failed: what is not open by then gives its place back. */
@@ -107,7 +110,14 @@ export function crosswsWebSocket(hub: Hub, options: CrosswsAdapterOptions = {}):
       readers.get(peer)?.closed();
       readers.delete(peer);
     },
+    /** What it sent is malformed, or too large: the runtime has sent the code. */
+    error: expel,
   };
+}
+
+/** Who sends what it may not has a moment to read the code: it may never answer the close. */
+function expel(peer: CrosswsPeer): void {
+  setTimeout(() => peer.terminate(), EXPELLED_MS).unref();
 }
 
 /** Where a peer's context has its {@link Entering}. */
@@ -143,6 +153,7 @@ function connectionOf(peer: CrosswsPeer): Connection<string> {
     },
     close(code, reason) {
       peer.close(code, reason);
+      if (EXPELS.has(code)) expel(peer);
     },
     get bufferedAmount() {
       return peer.bufferedAmount ?? peer.websocket?.bufferedAmount ?? 0; // crossws 0.3 has it on the socket alone

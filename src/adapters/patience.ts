@@ -1,4 +1,4 @@
-/** How long a reader that gives no sign of life is waited for. */
+/** How long a reader is waited for that gives no sign of life, or was told to go. */
 
 /** How often readers are looked at. */
 export const LOOKED_AT_MS = 30_000;
@@ -15,3 +15,8 @@ const BYTES_PER_LOOK = 240_000;
 export function patienceFor(bytesOnTheWay: number): number {
   return Math.min(LEAST + Math.round(bytesOnTheWay / BYTES_PER_LOOK), MOST);
 }
+
+/** Codes that close who has sent too much: it may well go on, and never answer the close. */
+export const EXPELS: ReadonlySet<number> = new Set([1008, 1009]);
+/** How long it has to read the code. */
+export const EXPELLED_MS = 1_000;

@@ -1,7 +1,7 @@
 import type { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
 import type { Admitted, Connection, Transport } from "../hub/connection.ts";
-import { LOOKED_AT_MS, patienceFor } from "./patience.ts";
+import { EXPELLED_MS, EXPELS, LOOKED_AT_MS, patienceFor } from "./patience.ts";
 import { periodic } from "./periodic.ts";
 
 /** Whole WebSocket frames: made once for all readers, and written to their sockets past `ws`. */
@@ -36,6 +36,8 @@ export interface WsSocket extends EventEmitter {
   readonly OPEN: number;
   close(code: number, reason: string): void;
   terminate(): void;
+  /** Reads no more. */
+  pause(): void;
   ping(): void;
 }
 
@@ -59,7 +61,7 @@ export function wsReaders(): WsReaders {
       ws.on("pong", () => {
         one.answered = true;
       });
-      ws.on("error", ignore); // 'close' follows, and ws has sent the code
+      ws.on("error", () => one.expel()); // ws has sent the code
       ws.on("close", () => {
         all.delete(one);
         reader.closed();
@@ -73,8 +75,6 @@ export function wsReaders(): WsReaders {
   };
 }
 
-const ignore = () => {};
-
 /** A class, for there is one for each reader: its methods are shared. */
 class WsReader implements Connection<Buffer> {
   readonly ws: WsSocket;
@@ -87,6 +87,7 @@ class WsReader implements Connection<Buffer> {
   #pingedAt = 0;
   /** Bytes that have arrived, as the ping behind them was answered. */
   #arrived = 0;
+  #isExpelled = false;
 
   constructor(ws: WsSocket, socket: Duplex) {
     this.ws = ws;
@@ -103,6 +104,15 @@ class WsReader implements Connection<Buffer> {
 
   close(code: number, reason: string): void {
     this.ws.close(code, reason);
+    if (EXPELS.has(code)) this.expel();
+  }
+
+  /** It was closed for what it sends: `ws` would read on for half a minute, for the answer to its close frame. */
+  expel(): void {
+    if (this.#isExpelled) return;
+    this.#isExpelled = true;
+    setImmediate(() => this.ws.pause()); // not before `ws` itself has, after an error, resumed
+    setTimeout(() => this.ws.terminate(), EXPELLED_MS).unref();
   }
 
   get bufferedAmount(): number {

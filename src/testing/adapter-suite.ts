@@ -156,6 +156,25 @@ export function adapterSuite(runner: RunnerThatSkips, { start, skip }: AdapterSu
       await eventually(() => assert.equal(site.hub.stats().readers, 1));
     });
 
+    test("who goes on sending after its code, and answers no close, is cut off", async (site) => {
+      const { hostname, port, pathname, host } = new URL(`${site.url}/ws/channel/finals/`);
+      for (const flood of [masked("hello"), masked("x".repeat(4097))]) {
+        const socket = connectTcp({ port: Number(port), host: hostname, allowHalfOpen: true });
+        site.defer(() => socket.destroy());
+        let isCut = false;
+        socket.on("error", () => {});
+        socket.on("close", () => {
+          isCut = true;
+        });
+        socket.resume().write(handshake(pathname, host));
+        await eventually(() => assert.equal(site.hub.stats().readers, 1));
+        const flooding = setInterval(() => socket.write(flood), 10);
+        site.defer(() => clearInterval(flooding));
+        await eventually(() => assert.ok(isCut, "it still floods"), CUT_OFF_MS);
+        await eventually(() => assert.equal(site.hub.stats().readers, 0));
+      }
+    });
+
     test("malformed frames close with their code", async (site) => {
       for (const [bytes, code] of MALFORMED) {
         assert.equal(
@@ -257,6 +276,16 @@ const door: Door = {
     return (await reader.next()).renders["1"]?.content;
   },
 };
+
+/** Long for a second, on a machine that has other things to do, and short for the half minute that libraries wait. */
+const CUT_OFF_MS = 15_000;
+
+/** A text message of up to 64 kB as a browser sends it, with a mask of zeros. */
+function masked(text: string): Buffer {
+  const length = Buffer.byteLength(text);
+  const head = Buffer.from(length < 126 ? [0x81, 0x80 | length] : [0x81, 0xfe, length >> 8, length & 0xff]);
+  return Buffer.concat([head, Buffer.alloc(4), Buffer.from(text)]);
+}
 
 interface ReaderSocket {
   readonly socket: WebSocket;

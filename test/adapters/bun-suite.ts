@@ -10,6 +10,7 @@ import { createPublisher } from "../../src/publishers/publisher.ts";
 import { adapterSuite } from "../../src/testing/adapter-suite.ts";
 import { eventually } from "../../src/testing/runner.ts";
 import type { RunnerThatSkips } from "../../src/testing/site.ts";
+import { LEFT_OUT_ON_BUN } from "../support/tell.ts";
 
 declare const Bun: {
   serve(options: object): BunServer & { readonly port: number; stop(closeActive: boolean): Promise<void> };
@@ -176,7 +177,7 @@ if ("Bun" in globalThis) {
     skip: () => {},
   });
   const runner: RunnerThatSkips = { describe: (_name, body) => body(), it };
-  adapterSuite(runner, { start });
+  adapterSuite(runner, { start, skip: LEFT_OUT_ON_BUN });
   bunTests(runner);
   for (const { name, body } of tests) {
     const error = await body().then(

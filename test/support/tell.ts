@@ -15,6 +15,12 @@ export async function tell(register: (runner: RunnerThatSkips) => void): Promise
   process.exit();
 }
 
+/** What Bun cannot do for any adapter. */
+export const LEFT_OUT_ON_BUN = {
+  "who goes on sending after its code, and answers no close, is cut off":
+    "Bun throws away what comes, and cuts off after a quarter of a minute: nothing makes it sooner",
+};
+
 /** What is used of Bun here. */
 export interface BunRuntime {
   serve(options: object): BunServer;
