@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Bus, Listener } from "../../src/buses/bus.ts";
 import { memoryBus } from "../../src/buses/memory.ts";
@@ -282,6 +283,40 @@ describe("another epoch", () => {
     expect(frames[1]).toEqual({ renders: {}, removals: [], cursor: head, reset: true });
     bus.deliver((await short.append("finals", shown("after"))) as Entry);
     await expect.poll(() => frames.at(-1)!.renders).toHaveProperty("after");
+  });
+
+  it("what was announced before the end was lost, and arrives after, is not taken for what comes next", async () => {
+    const { path, dispose } = emptyFolder();
+    const [file, backup] = [join(path, "log.db"), join(path, "backup.db")];
+    let log = sqliteLog({ path: file });
+    await log.append("finals", shown("kept"));
+    const other = new DatabaseSync(file);
+    other.exec(`VACUUM INTO '${backup}'`);
+    other.close();
+    const bus = handBus();
+    const current: Log = {
+      ...log,
+      since: (...args) => log.since(...args),
+      heads: (...args) => log.heads(...args),
+    };
+    const { frames, ids } = await joinHub(start({ log: current, bus }));
+    const late = (await log.append("finals", shown("lost"))) as Entry;
+    // Only of this one is the bus told in time: the log has it all.
+    bus.deliver((await log.append("finals", shown("lost, too"))) as Entry);
+    await expect.poll(ids).toEqual(["lost", "lost, too"]);
+    await log.close();
+    log = sqliteLog({ path: backup });
+    bus.tell("up");
+    await expect.poll(() => frames.at(-1)).toMatchObject({ reset: true });
+    // It bears the number that follows on the head.
+    const [head] = await log.heads(["finals"]);
+    expect([frames.at(-1)!.cursor, late.cursor]).toEqual([head, head!.replace(/1$/, "2")]);
+    bus.deliver(late);
+    bus.deliver((await log.append("finals", shown("next"))) as Entry);
+    await expect.poll(() => frames.at(-1)!.renders).toHaveProperty("next");
+    expect(ids()).toEqual(["lost", "lost, too", "next"]);
+    await log.close();
+    await dispose();
   });
 });
 
