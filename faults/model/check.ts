@@ -1,6 +1,6 @@
 /** Tries histories until one breaks the promise, and makes that one short. */
 import fc from "fast-check";
-import { describe, happen, histories, type Sabotage } from "./history.ts";
+import { describe, type Focus, happen, histories, type Sabotage } from "./history.ts";
 
 export interface Checked {
   readonly runs: number;
@@ -16,13 +16,14 @@ export interface Budget {
   readonly seed: number;
   /** Of a failure: begins with that history. */
   readonly path?: string | undefined;
+  readonly focus?: Focus | undefined;
   /** A part that breaks its contract: to see that it is found. */
   readonly sabotage?: Sabotage;
 }
 
-export async function check({ runs, seed, path, sabotage }: Budget): Promise<Checked> {
+export async function check({ runs, seed, path, focus, sabotage }: Budget): Promise<Checked> {
   const times: number[] = [];
-  const property = fc.asyncProperty(histories, async (history) => {
+  const property = fc.asyncProperty(histories(focus), async (history) => {
     times.push((await happen(history, sabotage)).equalAfter);
   });
   const details = await fc.check(property, {

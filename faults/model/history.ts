@@ -40,13 +40,15 @@ export type Step =
 export interface History {
   readonly log: LogKind;
   readonly processes: number;
-  readonly readers: readonly { readonly is: "model" | "client"; readonly transport: TransportName }[];
+  readonly readers: readonly { readonly is: ReaderKind; readonly transport: TransportName }[];
   readonly seed: number;
   readonly steps: readonly Step[];
 }
 
 // --- what may happen ---------------------------------------------------------------------------------------
 
+const READERS = ["model", "client"] as const;
+export type ReaderKind = (typeof READERS)[number];
 const TRANSPORTS = ["websocket", "sse", "polling"] as const;
 const post = fc.constantFrom(...POSTS);
 const edit: fc.Arbitrary<Edit> = fc.oneof(
@@ -58,73 +60,56 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ op: "again" as const }) },
 );
 const small = fc.nat({ max: 3 });
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 12,
-    arbitrary: fc.record({
+/** What may happen, and how often beside the rest. */
+const STEPS: Readonly<Record<Step["do"], readonly [weight: number, fc.Arbitrary<Step>]>> = {
+  edit: [
+    12,
+    fc.record({
       do: fc.constant("edit" as const),
       edits: fc.array(edit, { minLength: 1, maxLength: 3 }),
       untold: fc.nat({ max: 5 }).map((n) => n === 5),
     }),
-  },
-  {
-    weight: 8,
-    arbitrary: fc.record({
+  ],
+  wait: [
+    8,
+    fc.record({
       do: fc.constant("wait" as const),
       ms: fc.constantFrom(5, 40, 300, 1_000, 3_000, 6_000, 15_000, 40_000),
     }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant("bus" as const),
-      mood: fc.constantFrom(...Object.keys(BUS_MOODS)),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
+  ],
+  bus: [3, fc.record({ do: fc.constant("bus" as const), mood: fc.constantFrom(...Object.keys(BUS_MOODS)) })],
+  log: [
+    2,
+    fc.record({
       do: fc.constant("log" as const),
       what: fc.constantFrom("reopen", "backUp", "restore", "remake", "trim"),
     }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
+  ],
+  process: [
+    3,
+    fc.record({
       do: fc.constant("process" as const),
       process: small,
       what: fc.constantFrom("close", "kill", "start", "start", "fine", "slow", "failing", "hanging"),
     }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
+  ],
+  reader: [
+    6,
+    fc.record({
       do: fc.constant("reader" as const),
       reader: small,
       what: fc.constantFrom(
-        "stall",
-        "stall",
-        "cut",
-        "die",
-        "down",
-        "up",
-        "up",
-        "hide",
-        "show",
-        "reload",
+        ...(["stall", "stall", "cut", "die", "down", "up", "up", "hide", "show", "reload"] as const),
         ...TRANSPORTS,
       ),
     }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("move" as const), reader: small, process: small }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      do: fc.constant("cache" as const),
-      what: fc.constantFrom("keep", "fresh", "polls"),
-    }),
-  },
-);
+  ],
+  move: [2, fc.record({ do: fc.constant("move" as const), reader: small, process: small })],
+  cache: [
+    1,
+    fc.record({ do: fc.constant("cache" as const), what: fc.constantFrom("keep", "fresh", "polls") }),
+  ],
+};
 /** What chance alone would seldom bring about, with other things happening in between. */
 const write = (post: Edit & { op: "write" }): Step => ({ do: "edit", edits: [post] });
 const wait = (...ms: number[]) => fc.constantFrom(...ms).map((each): Step => ({ do: "wait", ms: each }));
@@ -171,22 +156,41 @@ const stories = fc.oneof(
   { weight: 1, arbitrary: doubt },
 );
 
-export const histories: fc.Arbitrary<History> = fc
-  .record({
-    log: fc.constantFrom(...LOG_KINDS),
-    processes: fc.integer({ min: 1, max: 3 }),
-    readers: fc.array(
-      fc.record({ is: fc.constantFrom("model", "client"), transport: fc.constantFrom(...TRANSPORTS) }),
-      { minLength: 1, maxLength: 4 },
-    ),
-    seed: fc.noShrink(fc.nat()),
-    story: stories,
-    steps: fc.array(step, { minLength: 3, maxLength: 40, size: "max" }),
-  })
-  .map(({ story, steps, ...rest }) => {
-    const middle = steps.length >> 1;
-    return { ...rest, steps: [...steps.slice(0, middle), ...story, ...steps.slice(middle)] };
-  }) as fc.Arbitrary<History>;
+/** What is looked into: all else is left to chance. */
+export interface Focus {
+  readonly log?: LogKind | undefined;
+  /** All readers are of this kind, and begin so. */
+  readonly reader?: ReaderKind | undefined;
+  readonly transport?: TransportName | undefined;
+  /** Kinds of steps that happen five times as often. */
+  readonly often?: readonly Step["do"][] | undefined;
+}
+
+const either = <T>(wanted: T | undefined, all: readonly T[]) =>
+  wanted === undefined ? fc.constantFrom(...all) : fc.constant(wanted);
+
+export function histories({ log, reader, transport, often = [] }: Focus = {}): fc.Arbitrary<History> {
+  const kinds = Object.entries(STEPS).map(([kind, [weight, arbitrary]]) => ({
+    weight: often.includes(kind as Step["do"]) ? 5 * weight : weight,
+    arbitrary,
+  }));
+  return fc
+    .record({
+      log: either(log, LOG_KINDS),
+      processes: fc.integer({ min: 1, max: 3 }),
+      readers: fc.array(
+        fc.record({ is: either(reader, READERS), transport: either(transport, TRANSPORTS) }),
+        { minLength: 1, maxLength: 4 },
+      ),
+      seed: fc.noShrink(fc.nat()),
+      story: stories,
+      steps: fc.array(fc.oneof(...kinds), { minLength: 3, maxLength: 40, size: "max" }),
+    })
+    .map(({ story, steps, ...rest }) => {
+      const middle = steps.length >> 1;
+      return { ...rest, steps: [...steps.slice(0, middle), ...story, ...steps.slice(middle)] };
+    }) as fc.Arbitrary<History>;
+}
 
 // --- in words ----------------------------------------------------------------------------------------------
 
@@ -240,7 +244,7 @@ export interface Sabotage {
 }
 
 interface Reader {
-  readonly is: "model" | "client";
+  readonly is: ReaderKind;
   readonly line: Line;
   page: OpenPage;
   judge: Judge;
