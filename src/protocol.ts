@@ -62,7 +62,8 @@ const CURSOR = /^([\w-]{1,64})\.(0|[1-9]\d{0,15})$/;
  * parseCursor("k3Zq.17"); // { epoch: "k3Zq", seq: 17 }
  */
 export function parseCursor(text: string | null | undefined): CursorParts | null {
-  const match = text ? CURSOR.exec(text) : null;
+  // A browser reads what its server sent, of any type.
+  const match = typeof text === "string" ? CURSOR.exec(text) : null;
   if (!match) return null;
   const seq = Number(match[2]);
   return Number.isSafeInteger(seq) ? { epoch: match[1]!, seq } : null;

@@ -27,6 +27,11 @@ interface Copy {
   readonly posts: Map<string, Seen>;
 }
 
+interface CursorParts {
+  readonly epoch: string;
+  readonly seq: number;
+}
+
 interface Resync {
   readonly head: string;
   readonly buffer: Frame[];
@@ -60,7 +65,9 @@ export function modelReader(parts: ReaderParts): OpenPage {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let resync: Resync | undefined;
   /** The last word of the connection held about where it is. */
-  let told: { epoch: string; seq: number } | undefined;
+  let told: CursorParts | undefined;
+  /** Where what the last reset took back begins. */
+  let lost: CursorParts | undefined;
 
   function leave(): void {
     clearTimeout(timer);
@@ -141,13 +148,28 @@ export function modelReader(parts: ReaderParts): OpenPage {
 
   function take(frame: Frame, reconnect: () => void): void {
     if (frame.retry) retry = frame.retry;
+    const [own, its] = [partsOf(cursor), partsOf(frame.cursor ?? "")];
+    // [2, 4] Not about its own cursor, or out of a cache that has it from a history that is over.
+    const isAhead = frame.reset && !resync && own && told && own.seq > told.seq;
+    const isOfLost = !frame.reset && isLost(its);
+    if (isAhead || isOfLost) {
+      reconnect();
+      return;
+    }
     if (frame.cursor) attempts = 0;
     if (frame.reset) {
+      lost = undefined;
+      if (own && its && own.epoch !== its.epoch) lost = { epoch: own.epoch, seq: 0 };
+      else if (own && its && own.seq > its.seq) lost = { epoch: own.epoch, seq: its.seq + 1 };
       resync = { head: frame.cursor!, buffer: [] };
-      told = partsOf(frame.cursor!);
+      told = its;
       void catchUp(resync, reconnect);
     } else if (resync) resync.buffer.push(frame);
     else follow(frame, reconnect);
+  }
+
+  function isLost(its: CursorParts | undefined): boolean {
+    return lost !== undefined && its?.epoch === lost.epoch && its.seq >= lost.seq;
   }
 
   /** [2] `false`: the connection is left. */
@@ -177,7 +199,7 @@ export function modelReader(parts: ReaderParts): OpenPage {
       if (resync !== own) return;
       const its = copy && partsOf(copy.cursor);
       const isNamed = own.buffer.some((frame) => partsOf(frame.cursor ?? "")?.epoch === its?.epoch);
-      if (copy && its && (its.epoch === reset.epoch ? its.seq >= reset.seq : isNamed)) {
+      if (copy && its && !isLost(its) && (its.epoch === reset.epoch ? its.seq >= reset.seq : isNamed)) {
         resync = undefined;
         posts = copy.posts;
         cursor = copy.cursor;
@@ -227,7 +249,7 @@ export function modelReader(parts: ReaderParts): OpenPage {
   };
 }
 
-function partsOf(cursor: string): { epoch: string; seq: number } | undefined {
+function partsOf(cursor: string): CursorParts | undefined {
   const dot = cursor.lastIndexOf(".");
   return dot < 0 ? undefined : { epoch: cursor.slice(0, dot), seq: Number(cursor.slice(dot + 1)) };
 }

@@ -61,9 +61,9 @@ export class FallbackPublisher extends WebsocketPublisher {
   constructor(baseURL: string, options: FallbackOptions = {}) {
     super(baseURL, options);
     const { transports = Object.keys(TRANSPORTS) as TransportName[] } = options;
-    if (!transports.length || !transports.every((name) => Object.hasOwn(TRANSPORTS, name))) {
+    if (!transports[0] || !transports.every((name) => Object.hasOwn(TRANSPORTS, name))) {
       throw new Error(
-        `[tidings] [client] transports must be some of ${Object.keys(TRANSPORTS)}, not [${transports}]`,
+        `[tidings] [client] transports [${transports}]: not some of ${Object.keys(TRANSPORTS)}`,
       );
     }
     this.#ladder = transports.map((name) => TRANSPORTS[name]);
@@ -187,10 +187,7 @@ export class FallbackPublisher extends WebsocketPublisher {
 
   /** Tries a better transport beside the one in use, which goes on until that has brought something. */
   #climb(rung: number): void {
-    if (rung === this.#rung) {
-      this.#climbLater();
-      return;
-    }
+    if (rung === this.#rung) return void this.#climbLater();
     const { cursor } = this;
     const trial = this.#attempt(rung, {
       opened() {},

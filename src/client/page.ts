@@ -1,4 +1,4 @@
-import { type Cursor, type CursorParts, type Frame, parseCursor } from "../protocol.ts";
+import { type Cursor, type Frame, parseCursor } from "../protocol.ts";
 import { LivePosts, type LiveUpdate } from "./posts.ts";
 import { fetchCopy } from "./resync.ts";
 
@@ -33,8 +33,10 @@ export class LivePage {
   readonly #url: () => string;
   readonly #events: PageEvents;
   #resync: Resync | undefined;
-  /** Where the connection held was opened from, or the last cursor that it has brought. */
-  #told: CursorParts | undefined;
+  /** The number of the cursor that the connection held was opened from, or of the last that it has brought. */
+  #told: number | undefined;
+  /** The epoch whose end was taken back, by the last reset. A cache may still have answers that lead there. */
+  #lost: string | undefined;
 
   /** @param url Gives the URL of the page's own HTML, for a resync. */
   constructor(list: HTMLElement, url: () => string, events: PageEvents) {
@@ -50,38 +52,45 @@ export class LivePage {
   }
 
   get isResyncing(): boolean {
-    return this.#resync !== undefined;
+    return !!this.#resync;
   }
 
-  /** Takes a frame of the connection held; `false`: it could not be applied. */
-  take(frame: Frame): boolean {
+  /** Takes a frame of the connection held; if not `true`, it could not be applied. */
+  take(frame: Frame): boolean | undefined {
     const cursor = parseCursor(frame.cursor);
+    const own = parseCursor(this.cursor);
+    const told = this.#told;
+    const resync = this.#resync;
+    // How far the frame is beyond the page; of another epoch that cannot be said.
+    const step = cursor && own && cursor.epoch === own.epoch ? cursor.seq - own.seq : Number.NaN;
+    // The page's HTML was ahead of this connection: the server's word is about where the connection was.
+    const isAhead = own && told! < own.seq;
     if (frame.reset) {
       if (!cursor) return true;
+      if (isAhead && !resync) return void this.#events.onDoubt();
+      this.#lost = step >= 0 ? undefined : own?.epoch;
       this.resync(frame.cursor!);
-      this.#told = cursor;
-    } else if (this.#resync) {
-      this.#resync.buffer.push(frame);
-      // Nothing is wrong with what is new, and a page that cannot be fetched must not go deaf. It moves no cursor.
-      if (!this.#resync.isReset) return this.#change(() => this.#posts.apply(frame.renders, frame.removals));
-    } else {
-      const own = parseCursor(this.cursor);
-      const told = this.#told;
-      this.#told = cursor ?? told;
-      if (cursor && own && cursor.epoch === own.epoch && cursor.seq <= own.seq) return true;
-      if (cursor && own && cursor.epoch !== own.epoch && told && told.seq < own.seq) {
-        // The page's HTML was ahead of this connection: the server's word is about where the connection was.
-        this.#events.onDoubt();
-        return false;
-      }
-      return this.#change(() => this.#posts.apply(frame.renders, frame.removals), cursor && frame.cursor);
+      this.#told = cursor.seq;
+      return true;
     }
-    return true;
+    if (resync) {
+      resync.buffer.push(frame);
+      // Else nothing is wrong with what is new, and a page that cannot be fetched must not go deaf. It moves no cursor.
+      if (resync.isReset) return true;
+    } else {
+      this.#told = cursor?.seq ?? told;
+      if (step <= 0) return true;
+      if (cursor && (cursor.epoch === this.#lost || (!step && isAhead))) return void this.#events.onDoubt();
+    }
+    return this.#change(
+      () => this.#posts.apply(frame.renders, frame.removals),
+      !resync && cursor && frame.cursor,
+    );
   }
 
   /** A connection was opened, from this cursor. */
   join(cursor: Cursor | null): void {
-    this.#told = parseCursor(cursor) ?? undefined;
+    this.#told = parseCursor(cursor)?.seq;
   }
 
   /** The connection was left: its frames, and a resync that needs those to come, are void. */
@@ -100,7 +109,7 @@ export class LivePage {
   resync(head?: Cursor, rejoins = false): void {
     this.leave();
     const reset = parseCursor(head);
-    const resync: Resync = { isReset: reset !== null, buffer: [], abort: new AbortController() };
+    const resync: Resync = { isReset: !!reset, buffer: [], abort: new AbortController() };
     this.#resync = resync;
     const isOf = (name: string) => (frame: Frame) => parseCursor(frame.cursor)?.epoch === name;
 
@@ -108,8 +117,9 @@ export class LivePage {
       const { cursor } = copy.dataset;
       const parts = parseCursor(cursor);
       if (!parts) return !cursor;
-      if (!reset) return true;
-      return parts.epoch === reset.epoch ? parts.seq >= reset.seq : resync.buffer.some(isOf(parts.epoch));
+      if (!reset || cursor === head) return true;
+      if (parts.epoch === this.#lost) return false;
+      return parts.epoch === reset.epoch ? parts.seq > reset.seq : resync.buffer.some(isOf(parts.epoch));
     };
 
     const at = head ?? `${Date.now()}`;
@@ -129,7 +139,7 @@ export class LivePage {
   }
 
   /** The cursor moves after the change, never before: a change that fails is asked for again. */
-  #change(change: () => LiveUpdate, cursor?: Cursor | null): boolean {
+  #change(change: () => LiveUpdate, cursor?: Cursor | null | false): boolean {
     let update: LiveUpdate;
     try {
       update = change();
@@ -138,7 +148,7 @@ export class LivePage {
       return false;
     }
     if (cursor) this.#list.dataset.cursor = cursor;
-    if (update.added.length || update.changed.length || update.removed.length) this.#events.onUpdate(update);
+    if (Object.values(update).some(({ length }) => length)) this.#events.onUpdate(update);
     return true;
   }
 }

@@ -49,7 +49,7 @@ export class LivePosts {
   apply(renders: Readonly<Record<string, Render>>, removals: readonly string[]): LiveUpdate {
     // JSON.parse puts ids that look like integers first: only `at` tells the order.
     const puts = Object.entries(renders).sort(([, a], [, b]) => a.at - b.at || 0);
-    return this.#change(puts, removals, () => {});
+    return this.#change(puts, removals);
   }
 
   /** Makes the posts equal to those of another copy of the list; what is equal already is left alone. */
@@ -59,13 +59,12 @@ export class LivePosts {
     if (!found[0] && copy.querySelector("[data-post-id]")) {
       if (!this.#hasWarned) console.warn(`[tidings] [client] posts without .${WRAPPER}: cannot catch up`);
       this.#hasWarned = true;
-      return { added: [], changed: [], removed: [] };
+      return this.#change([], []);
     }
     const gone = new Set(this.#known.keys());
-    const puts: [string, Put][] = found.map(([id, wrapper, content]) => {
+    const puts = found.map(([id, { hidden, dataset }, content]): [string, Put] => {
       gone.delete(id);
-      const { at } = wrapper.dataset;
-      return [id, { show: !wrapper.hidden, content, at: at === undefined ? at : Number(at) }];
+      return [id, { show: !hidden, content, at: dataset.at === undefined ? undefined : Number(dataset.at) }];
     });
     return this.#change(puts.reverse(), gone, () => {
       let next = wrapperFrom(this.#list.firstElementChild);
@@ -80,7 +79,7 @@ export class LivePosts {
     });
   }
 
-  #change(puts: readonly [string, Put][], removals: Iterable<string>, order: () => void): LiveUpdate {
+  #change(puts: readonly [string, Put][], removals: Iterable<string>, order = () => {}): LiveUpdate {
     const added: HTMLElement[] = [];
     const changed: HTMLElement[] = [];
     const removed: string[] = [];

@@ -250,7 +250,7 @@ export abstract class WebsocketPublisher {
       receive: (text) => {
         const frame = isHeld() && parseFrame(text);
         if (!frame) return;
-        if (Array.isArray(frame.retry)) this.#retry = frame.retry;
+        if (Array.isArray(frame.retry) && frame.retry.every(Number.isFinite)) this.#retry = frame.retry;
         catchUp();
         this.#page.take(frame);
         // Taking it may have ended the connection (a change that fails).
@@ -262,12 +262,10 @@ export abstract class WebsocketPublisher {
       lost: () => {
         if (!isHeld()) return;
         if (Date.now() - openedAt >= STEADY_MS) this.#attempts = 0;
-        const [min, max] = this.#retry ?? [];
-        this.#openIn(
-          min === undefined || max === undefined
-            ? backoff(this.#attempts++)
-            : min + Math.random() * (max - min),
-        );
+        const [min, max] = this.#retry ?? [Number.NaN, 0];
+        const ms = min + Math.random() * (max - min);
+        // What is no time, or longer than an hour, is no server's word.
+        this.#openIn(ms < 3_600_000 ? ms : backoff(this.#attempts++));
       },
     };
     this.#connection = connection;

@@ -19,6 +19,7 @@ export function fetchCopy(
   return new Promise((resolve) => {
     let attempts = 0;
     const attempt = async () => {
+      if (signal.aborted) return;
       const address = new URL(url(), location.href);
       address.searchParams.set("at", at);
       try {
@@ -35,14 +36,9 @@ export function fetchCopy(
       } catch {
         // Cut off or aborted: as good as a stale copy.
       }
-      later(backoff(++attempts));
+      setTimeout(attempt, backoff(++attempts));
     };
-    const later = (ms: number) => {
-      if (signal.aborted) return;
-      const timer = setTimeout(attempt, ms);
-      signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
-    };
-    later(Math.random() * 2000);
+    setTimeout(attempt, Math.random() * 2000);
   });
 }
 

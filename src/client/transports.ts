@@ -51,7 +51,8 @@ export const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
         isFirst = false;
         wait = mostWait;
         // Not the page's cursor: while it answers a reset, that stays where it was.
-        cursor = frame.cursor;
+        // Asked without one, the server would tell where the page is, and what was missed would stay so.
+        cursor = frame.cursor || cursor;
         if (signal.aborted) return;
         timer = setTimeout(poll, Math.max(0, pause * (0.75 + Math.random() / 2) - (Date.now() - asked)));
       } catch {
