@@ -150,8 +150,21 @@ const doubt = fc
     write({ op: "write", post: "a" }),
     later,
   ]);
+/** A cache keeps a copy of the end of the history that is lost then, and nothing is written after. */
+const copyOfLostEnd = wait(300, 6_000).map((later): Step[] => [
+  { do: "log", what: "backUp" },
+  write({ op: "write", post: "a" }),
+  { do: "cache", what: "keep" },
+  write({ op: "write", post: "a" }),
+  { do: "wait", ms: 1_000 },
+  { do: "log", what: "restore" },
+  { do: "wait", ms: 10_000 },
+  write({ op: "write", post: "b" }),
+  later,
+]);
 const stories = fc.oneof(
   { weight: 8, arbitrary: just() },
+  { weight: 1, arbitrary: copyOfLostEnd },
   { weight: 1, arbitrary: parts },
   { weight: 1, arbitrary: doubt },
 );

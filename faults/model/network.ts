@@ -345,7 +345,10 @@ export function createNetwork({
     return process.isUp && line.state !== "down" && !line.blocked.has(transport) ? process : undefined;
   }
 
-  /** Nothing is sent twice on a connection, and nothing older: for readers that know no cursors, too. */
+  /**
+   * Nothing is sent twice on a connection, and nothing older: for readers that know no cursors, too. (An epoch may begin
+   * without a change.)
+   */
   function inOrder(line: Line): (text: string) => void {
     let [lastEpoch, last] = ["", -1];
     return (text) => {
@@ -354,7 +357,7 @@ export function createNetwork({
       if (epoch === "") return;
       const isHeartbeat =
         text.startsWith('{"renders":{},"removals":[],"cursor"') && !text.includes('"reset"');
-      const isLater = Number(seq) > last || (isHeartbeat && Number(seq) === last && epoch === lastEpoch);
+      const isLater = Number(seq) > last || (isHeartbeat && Number(seq) === last);
       if (!isLater && !text.endsWith('"reset":true}')) {
         broken(
           `${line.name} was sent ${epoch}.${seq} on a connection that had brought ${lastEpoch}.${last}: ${text.slice(0, 200)}`,

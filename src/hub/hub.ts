@@ -7,7 +7,6 @@ import {
   type CursorParts,
   encodeHeartbeat,
   encodeRetry,
-  encodeUpdate,
   formatCursor,
   isId,
   parseCursor,
@@ -23,10 +22,11 @@ import type {
   Refusal,
   Transport,
 } from "./connection.ts";
-import { type Frames, frameFor, joined, keepAnswers, newFrames, toFrames } from "./frames.ts";
+import { type Frames, frameFor, framesOf, joined, newFrames, toFrames } from "./frames.ts";
 import { idlePages } from "./idle.ts";
 import { isAllowedOrigin, type Origins } from "./origins.ts";
 import { atMost, pollRounds, type Rounds } from "./rounds.ts";
+import { boundedSteps, type Steps } from "./steps.ts";
 
 /** A reader whose socket holds more than this is left to catch up when it has drained. */
 const MAX_BUFFERED_BYTES = 256 * 1024;
@@ -47,8 +47,8 @@ const SUBSCRIBE_AGAIN_MS = 1_000;
 const MAX_SUBSCRIBE_AGAIN_MS = 30_000;
 const ASKED_WHILE_DEAF_MS = 1_000;
 const REFUSAL_TOLD_MS = 60_000;
-/** Answers of the log that are kept for other readers, in all. */
-const MAX_ANSWERS_BYTES = 16_000_000;
+/** What is kept of all pages' updates, for readers that are behind. */
+const MAX_STEPS_BYTES = 16_000_000;
 const HEARTBEAT_MS = 25_000;
 const BEATS_LOOKED_AT_MS = 1_000;
 const MAX_CURSOR_LENGTH = 128;
@@ -185,6 +185,7 @@ interface Channel {
   /** A reader came with a cursor that this page's present history has given out. */
   isReturnedTo: boolean;
   readonly rounds: Rounds;
+  readonly steps: Steps;
   /** The log failed: it is not asked before then. */
   quietUntil: number;
   /** Until then the bus only says when to ask the log: numbers may have been given out twice. */
@@ -209,7 +210,7 @@ export function createHub({
   const addresses = new Map<string, number>();
   /** Subscriptions that the bus has not answered yet. */
   let subscribing = 0;
-  const answers = keepAnswers(MAX_ANSWERS_BYTES);
+  const stepsOf = boundedSteps(MAX_STEPS_BYTES);
   const polls = atMost(MAX_POLLS_ASKED);
   /** Whoever asks for pages that nobody reads cannot make this process listen to them all. */
   const idle = idlePages<Channel>({
@@ -286,6 +287,7 @@ export function createHub({
       lastFrame: Date.now(),
       isReturnedTo: false,
       rounds: pollRounds(),
+      steps: stepsOf(),
       quietUntil: 0,
       busDoubtedUntil: 0,
     };
@@ -368,7 +370,7 @@ export function createHub({
     if (channels.get(channel.id) === channel) channels.delete(channel.id);
     refused.delete(channel);
     idle.delete(channel);
-    answers.drop(channel);
+    channel.steps.drop();
     try {
       await channel.unsubscribe?.();
     } catch (error) {
@@ -380,7 +382,6 @@ export function createHub({
   function setHead(channel: Channel, head: Cursor, at: CursorParts = parseCursor(head)!): void {
     channel.head = head;
     channel.at = at;
-    answers.drop(channel);
   }
 
   // --- from the bus to readers ---------------------------------------------------------------------------
@@ -397,7 +398,7 @@ export function createHub({
       const isWhole = "renders" in announcement && !channel.refreshing;
       if (seq === known + 1 && isWhole && Date.now() >= channel.busDoubtedUntil) {
         counts.updates++;
-        channel.due.push(newFrames(encodeUpdate(announcement), announcement.cursor));
+        channel.due.push(framesOf(announcement));
         if (channel.due.length === 1) setImmediate(flush, channel);
         return;
       }
@@ -408,8 +409,13 @@ export function createHub({
 
   /** What came in one turn of the event loop leaves in one write a reader: a lone update at once, many for the price of one. */
   function flush(channel: Channel): void {
-    const { due } = channel;
+    const { due, steps } = channel;
     if (due.length === 0) return;
+    let from = channel.head;
+    for (const each of due) {
+      steps.add(from, each);
+      from = each.cursor;
+    }
     const frames = due.length === 1 ? due[0]! : joined(due);
     channel.due.length = 0;
     advance(channel, frames);
@@ -460,6 +466,8 @@ export function createHub({
             counts.gaps++;
             // If it is one that lost its end: what was lost bore the numbers that come next.
             if (frames.isReset) channel.busDoubtedUntil = Date.now() + BUS_DOUBTED_MS;
+            if (frames.isReset) channel.steps.drop();
+            else channel.steps.add(asked, frames);
             advance(channel, frames);
           }
           channel.again ||= frames.more;
@@ -513,11 +521,11 @@ export function createHub({
     );
   }
 
-  /** What came after a cursor. Readers that missed the same share the answer, as long as the head stays. */
+  /** What came after a cursor: from what this process knows, else from the log. Readers that missed the same share it. */
   function missed(channel: Channel, cursor: Cursor): Promise<Frames> {
-    return answers.get(channel, cursor, () => {
+    return channel.steps.get(cursor, channel.head, () => {
       counts.catchUps++;
-      const answer = inTime(log.since(channel.id, cursor));
+      const answer = inTime(log.since(channel.id, cursor)).then(toFrames);
       answer.catch((error: unknown) => logFailed(channel, error, "catch up"));
       return answer;
     });

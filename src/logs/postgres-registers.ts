@@ -71,6 +71,8 @@ const SQL = {
   addChannel: `INSERT INTO tidings.channels (name, run, epochs, seq, last_at, floor)
     VALUES ($1, '', $2, 0, 0, 0) ON CONFLICT DO NOTHING`,
   begin: `UPDATE tidings.channels SET run = $2, epochs = $3, seq = 0, last_at = 0, floor = 0 WHERE id = $1`,
+  run: `SELECT run, ${RUN} AS present FROM tidings.channels WHERE name = $1`,
+  beginEpoch: "UPDATE tidings.channels SET run = $2, epochs = $3 WHERE id = $1",
   dropChannel: "DELETE FROM tidings.channels WHERE id = $1",
   dropRegisters: "DELETE FROM tidings.registers WHERE channel = $1",
   dropRequestsOf: "DELETE FROM tidings.requests WHERE channel = $1 AND result IS NOT NULL",
@@ -136,6 +138,10 @@ export interface PostgresRegisters {
   forget(query: Query, channel: LockedChannel): Promise<void>;
   append(query: Query, channel: LockedChannel, draft: Draft): Promise<Announcement>;
   since(query: Query, name: string, cursor: Cursor | null): Promise<Since>;
+  /** Whether this run has begun the channel's present epoch. */
+  hasBegunEpoch(query: Query, name: string): Promise<boolean>;
+  /** Begins an epoch without a change, unless this run has. */
+  beginEpoch(query: Query, name: string): Promise<void>;
   heads(query: Query, names: readonly string[]): Promise<Cursor[]>;
   /** Newest place first, without tombstones. */
   view(query: Query, channel: Channel): Promise<Register[]>;
@@ -233,6 +239,18 @@ export async function postgresRegisters(
       const missed =
         channel && seq < channel.seq ? await query(sql.since, channel.id, seq, cursor === null) : [];
       return answerSince(history, missed.map(toRegister));
+    },
+
+    async hasBegunEpoch(query, name) {
+      const [channel] = await query(sql.run, name);
+      return channel === undefined || channel.run === channel.present;
+    },
+
+    async beginEpoch(query, name) {
+      const channel = await lock(query, name);
+      if (!channel || channel.run === channel.present) return;
+      const epochs = beginEpoch(channel.epochs, channel.seq + 1);
+      await query(sql.beginEpoch, channel.id, channel.present, JSON.stringify(epochs));
     },
 
     async heads(query, names) {

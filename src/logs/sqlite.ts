@@ -67,6 +67,10 @@ export interface SqliteRegisters {
   forget(name: string): void;
   append(name: string, draft: Draft): Announcement;
   since(name: string, cursor: Cursor | null): Since;
+  /** Whether this run has begun the channel's present epoch. */
+  hasBegunEpoch(name: string): boolean;
+  /** Begins an epoch without a change, unless this run has. */
+  beginEpoch(name: string): void;
   /** A post's register, tombstones too. */
   register(channel: Channel, id: string): Register | undefined;
   /** Newest place first, without tombstones. */
@@ -184,6 +188,15 @@ export function sqliteRegisters(db: SqliteDatabase, where: string): SqliteRegist
       return answerSince(history, channel ? registers(sql.since.iterate(channel.id, seq)) : []);
     },
 
+    hasBegunEpoch: (name) => (find(name)?.run ?? run) === run,
+
+    beginEpoch(name) {
+      const channel = find(name);
+      if (!channel || channel.run === run) return;
+      const { id, seq, lastAt } = channel;
+      sql.advance.run(run, JSON.stringify(beginEpoch(channel.epochs, seq + 1)), seq, lastAt, id);
+    },
+
     view(channel) {
       return sql.view.all(channel.id).map(toRegister);
     },
@@ -235,7 +248,12 @@ export function sqliteLogMethods(
       });
     },
     async since(channel, cursor) {
-      return db.read(() => registers.since(channel, cursor));
+      const ask = () => db.read(() => registers.since(channel, cursor));
+      const answer = ask();
+      if (!("reset" in answer) || registers.hasBegunEpoch(channel)) return answer;
+      // The end may be lost: a cache's copy of it must not be of the epoch that the reader is told to go on in.
+      await db.write(() => registers.beginEpoch(channel));
+      return ask();
     },
     async heads(channels) {
       return db.read(() => channels.map(registers.head));

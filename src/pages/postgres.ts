@@ -200,7 +200,12 @@ function storeIn(
     },
 
     async since(channelId, cursor) {
-      return db.read((query) => registers.since(query, channelId, cursor));
+      const ask = () => db.read((query) => registers.since(query, channelId, cursor));
+      const answer = await ask();
+      if (!("reset" in answer) || (await registers.hasBegunEpoch(db.query, channelId))) return answer;
+      // The end may be lost: a cache's copy of it must not be of the epoch that the reader is told to go on in.
+      await db.write((query) => registers.beginEpoch(query, channelId));
+      return ask();
     },
 
     async heads(channelIds) {

@@ -1,8 +1,8 @@
-import { writeFileSync } from "node:fs";
+import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { sqliteLog } from "../../src/logs/sqlite.ts";
-import { draftUpdate } from "../../src/protocol.ts";
+import { draftUpdate, parseCursor } from "../../src/protocol.ts";
 import { logSuite } from "../../src/testing/log-suite.ts";
 import { emptyFolder } from "../support/folder.ts";
 
@@ -57,13 +57,47 @@ describe("sqlite log", () => {
       await later(29);
       expect(await log.since("page", before)).toMatchObject({ entry: { removals: ["a"] } });
       await later(2);
-      expect(await log.since("page", before)).toEqual({ reset: head });
+      const reset = { reset: expect.stringMatching(new RegExp(`\\.${parseCursor(head)!.seq}$`)) };
+      expect(await log.since("page", before)).toEqual(reset);
       const answer = await log.since("page", removal);
       expect("entry" in answer && [...answer.entry.renders.keys()]).toEqual(["c"]);
       // The key is forgotten, too: the same again is a change that changes nothing more.
       expect((await log.append("page", post("d"), { idempotencyKey: "key" })).cursor).not.toBe(removal);
     } finally {
       vi.useRealTimers();
+      await log.close();
+      await dispose();
+    }
+  });
+
+  it("begins an epoch with the first reset, for the end may be lost: copies that caches kept are not of it", async () => {
+    const { path, dispose } = folder();
+    const post = (content: string) => draftUpdate([{ id: "a", show: true, content }]);
+    let log = sqliteLog({ path });
+    const { cursor: kept } = await log.append("page", post("kept"));
+    await log.close();
+    copyFileSync(path, `${path}.backup`);
+    log = sqliteLog({ path });
+    await log.append("page", post("lost"));
+    await log.close();
+    copyFileSync(`${path}.backup`, path);
+    log = sqliteLog({ path });
+    try {
+      const beyond = `${parseCursor(kept)!.epoch}.${parseCursor(kept)!.seq + 1}`;
+      const [head] = await log.heads(["page"]);
+      expect(head).toBe(kept);
+      const told = (await log.since("page", beyond)) as { reset: string };
+      expect(parseCursor(told.reset)).toEqual({
+        epoch: expect.not.stringMatching(parseCursor(kept)!.epoch),
+        seq: parseCursor(kept)!.seq,
+      });
+      expect(await log.heads(["page"])).toEqual([told.reset]);
+      expect(await log.since("page", kept)).toMatchObject({ entry: { cursor: told.reset } });
+      // Once: whoever invents cursors begins no more.
+      const { epoch } = parseCursor(told.reset)!;
+      expect(await log.since("page", `${epoch}.99`)).toEqual({ reset: told.reset });
+      expect((await log.append("page", post("new"))).cursor).toBe(`${epoch}.${parseCursor(kept)!.seq + 1}`);
+    } finally {
       await log.close();
       await dispose();
     }
