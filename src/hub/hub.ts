@@ -36,8 +36,6 @@ const HEADS_ASKED_MS = { up: 5_000, down: 1_000 } as const;
 /** A log that has not answered by then is taken for one that failed. */
 const LOG_ANSWERS_MS = 10_000;
 const LOG_QUIET_MS = 1_000;
-/** What was announced before the end of a history was lost may still be on its way for so long. */
-const BUS_DOUBTED_MS = 60_000;
 /** How long a page's first reader waits for the bus; then the log will do. */
 const BUS_WAITED_FOR_MS = 1_000;
 /** How long the end waits for the bus to let go of pages. */
@@ -188,8 +186,6 @@ interface Channel {
   readonly steps: Steps;
   /** The log failed: it is not asked before then. */
   quietUntil: number;
-  /** Until then the bus only says when to ask the log: numbers may have been given out twice. */
-  busDoubtedUntil: number;
 }
 
 /**
@@ -289,7 +285,6 @@ export function createHub({
       rounds: pollRounds(),
       steps: stepsOf(),
       quietUntil: 0,
-      busDoubtedUntil: 0,
     };
     channels.set(id, channel);
     channel.ready = join(channel);
@@ -395,8 +390,7 @@ export function createHub({
     if (epoch === channel.at.epoch) {
       const known = channel.at.seq + channel.due.length;
       if (seq <= known) return;
-      const isWhole = "renders" in announcement && !channel.refreshing;
-      if (seq === known + 1 && isWhole && Date.now() >= channel.busDoubtedUntil) {
+      if (seq === known + 1 && "renders" in announcement && !channel.refreshing) {
         counts.updates++;
         channel.due.push(framesOf(announcement));
         if (channel.due.length === 1) setImmediate(flush, channel);
@@ -464,8 +458,6 @@ export function createHub({
           const frames = toFrames(await inTime(log.since(channel.id, asked)));
           if (frames.cursor !== asked) {
             counts.gaps++;
-            // If it is one that lost its end: what was lost bore the numbers that come next.
-            if (frames.isReset) channel.busDoubtedUntil = Date.now() + BUS_DOUBTED_MS;
             if (frames.isReset) channel.steps.drop();
             else channel.steps.add(asked, frames);
             advance(channel, frames);
