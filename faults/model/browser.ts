@@ -15,12 +15,12 @@ interface Window {
 }
 
 export interface Browsers {
-  open(parts: ReaderParts): OpenPage;
+  open(parts: Pick<ReaderParts, "line" | "html" | "transport" | "changed">): OpenPage;
   uninstall(): void;
 }
 
 /** Puts what browsers have into this process's globals. */
-export function installBrowsers(network: Network): Browsers {
+export function installBrowsers(network: Pick<Network, "socket" | "stream" | "get">): Browsers {
   const { document, HTMLElement, HTMLFormElement } = parseHTML("<!doctype html><html><body></body></html>");
   const lines = new Map<string, Line>();
   let active: Window = { events: new EventTarget(), isHidden: false };

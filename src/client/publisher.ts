@@ -141,7 +141,7 @@ export abstract class WebsocketPublisher {
     if (this.#listeners) return;
     const { target = "#live-posts", pageUrl, onUpdate } = this.#options;
     const list = typeof target === "string" ? document.querySelector<HTMLElement>(target) : target;
-    if (!list) throw new Error(`[tidings] [client] there is no ${target} on this page`);
+    if (!list) throw new Error(`[tidings] [client] no ${target} on this page`);
     this.#list = list;
     this.#page = new LivePage(list, () => pageUrl ?? location.href, {
       onUpdate: (update) => notify(onUpdate, update),

@@ -1,5 +1,5 @@
 /** The ways to a server that browsers have: each opens one connection, and tells what becomes of it. */
-import type { Cursor } from "../protocol.ts";
+import { type Cursor, parseCursor } from "../protocol.ts";
 import type { ConnectionEvents, UrlFor } from "./publisher.ts";
 
 export type TransportName = "websocket" | "sse" | "polling";
@@ -52,7 +52,7 @@ export const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
         wait = mostWait;
         // Not the page's cursor: while it answers a reset, that stays where it was.
         // Asked without one, the server would tell where the page is, and what was missed would stay so.
-        cursor = frame.cursor || cursor;
+        if (parseCursor(frame.cursor)) cursor = frame.cursor;
         if (signal.aborted) return;
         timer = setTimeout(poll, Math.max(0, pause * (0.75 + Math.random() / 2) - (Date.now() - asked)));
       } catch {

@@ -1,4 +1,4 @@
-import type { Browser, Page } from "playwright-core";
+import type { Browser, Page, Route } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { launchBrowser } from "../support/browser.ts";
 import { type Kind, type Middlebox, middlebox } from "../support/middlebox.ts";
@@ -338,6 +338,22 @@ describe("polling", () => {
     await expect(over("updates")).resolves.toBeUndefined();
     expect([network.asked("ws"), network.asked("updates")]).toEqual([sockets, polls]);
     await publish();
+    await equal();
+  });
+
+  test("goes on from where it was when something in between has answered for the server", async () => {
+    await read();
+    await over("updates");
+    const { promise: answered, resolve } = Promise.withResolvers<void>();
+    const isPoll = (url: URL) => url.pathname.startsWith("/updates/");
+    const answer = async (route: Route) => {
+      await publish();
+      await route.fulfill({ json: { message: "not here" } });
+      resolve();
+    };
+    await page.route(isPoll, answer, { times: 1 });
+    await publish();
+    await answered;
     await equal();
   });
 

@@ -375,6 +375,21 @@ describe("coming back (rule 3)", () => {
     await site.peer();
   });
 
+  test.for(["[1e300,1e300]", "[7200000,7200000]", '["1",{"valueOf":1,"toString":1}]', "[5]"])(
+    "a window of `retry` that is none, or longer than an hour, counts for nothing: %s",
+    async (retry) => {
+      const peer = await open({ clock: true });
+      await stopClock(page);
+      peer.send(`{"renders":{},"removals":[],"retry":${retry}}`);
+      peer.socket.close(1012);
+      await inState(page, "waiting");
+      await page.clock.runFor(240);
+      expect(await stateOf(page)).toBe("waiting");
+      await page.clock.runFor(20);
+      await site.peer();
+    },
+  );
+
   test("takes a connection that was silent for 60 s for dead", async () => {
     const peer = await open({ clock: true });
     await stopClock(page);
