@@ -1,4 +1,7 @@
-/** One `tidings serve` on SQLite in a process of its own, that is ended and started again on the same port. */
+/**
+ * One `tidings serve` in a process of its own, on SQLite if its environment names no other store, that is ended and started
+ * again on the same port.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -20,7 +23,7 @@ export interface OneServer {
   /** Resolves when it listens. */
   start(): Promise<void>;
   /** @returns the exit code; `null` after SIGKILL. */
-  stop(signal: "SIGTERM" | "SIGKILL"): Promise<number | null>;
+  stop(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): Promise<number | null>;
   /** SIGSTOP: its connections stay, and nothing answers. */
   signal(signal: "SIGSTOP" | "SIGCONT"): void;
   /** A number of `/metrics`, by its name. */
@@ -72,7 +75,7 @@ export async function startOneServer(env: Readonly<Record<string, string>> = {})
     await listening;
   }
 
-  async function stop(signal: "SIGTERM" | "SIGKILL"): Promise<number | null> {
+  async function stop(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): Promise<number | null> {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
     const exited = once(child, "exit") as Promise<[number | null]>;
     child.kill(signal);

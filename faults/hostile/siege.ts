@@ -2,7 +2,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { type OneServer, startOneServer } from "../one-server.ts";
-import { type Spread, spread } from "../storm/storm.ts";
+import { type Spread, spread } from "../spread.ts";
 import type { Attack } from "./attacks.ts";
 import type { Ending } from "./stranger.ts";
 

@@ -277,3 +277,42 @@ export function timesToEquality(ledger: Ledger, traces: readonly Trace[], moment
       return Number.POSITIVE_INFINITY;
     });
 }
+
+/**
+ * For each reader the longest time that it lacked a change that was acknowledged, in milliseconds; changes before it came are
+ * left out. `Infinity`: one that it never got.
+ */
+export function staleness(ledger: Ledger, traces: readonly Trace[]): number[] {
+  const walks = traces.map((trace) =>
+    walk(ledger, trace, { lost: [], doubled: [], outOfOrder: [], stale: [] }),
+  );
+  // A post that came and went while a reader was away leaves no trace but the number.
+  const order = orderOf(walks);
+  return walks.map(({ steps }) => {
+    const came = steps[0]!.time;
+    const known = new Map<string, number>();
+    let next = 0;
+    let longest = 0;
+    const learn = (id: string, mark: number, time: number) => {
+      const changes = ledger.get(id)!;
+      for (let each = (known.get(id) ?? -1) + 1; each <= mark; each++) {
+        const { acknowledged } = changes[each]!;
+        // A hidden post that is hidden anew looks the same.
+        const isUnseen = changes[each]!.kind === "hidden" && changes[each - 1]?.kind === "hidden";
+        if (acknowledged >= came && !isUnseen) longest = Math.max(longest, time - acknowledged);
+      }
+      known.set(id, Math.max(mark, known.get(id) ?? -1));
+    };
+    for (const { time, seq, marks } of steps) {
+      for (const [id, mark] of marks) learn(id, mark, time);
+      for (; seq !== null && next < order.length && order[next]![0] <= seq; next++) {
+        const [, id, mark] = order[next]!;
+        learn(id, mark, time);
+      }
+    }
+    const lacks = [...ledger].some(
+      ([id, changes]) => !has(ledger, known.get(id) ?? -1, id, changes.length - 1),
+    );
+    return lacks ? Number.POSITIVE_INFINITY : longest;
+  });
+}

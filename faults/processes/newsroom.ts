@@ -8,8 +8,10 @@ export interface Newsroom {
   readonly ledger: Ledger;
   /** Of changes that were answered so far. */
   readonly changes: number;
-  /** Requests that were refused, broke, or came too late, and were sent again. */
-  readonly repeated: number;
+  /** Requests that were answered with "try again" (5xx), and were sent again. */
+  readonly refused: number;
+  /** Requests that broke, or whose answer came too late, and were sent again. */
+  readonly unanswered: number;
   /** Answers that should not be. */
   readonly wrong: readonly string[];
   /** Resolves when the last change is answered. */
@@ -27,13 +29,14 @@ export interface NewsroomOptions {
   readonly reporters: number;
   /** Milliseconds that a reporter waits between two changes, on average. */
   readonly pauseMs: number;
+  /** A request that is not answered by then is sent again, to the next server. Default 4,000 ms. */
+  readonly patienceMs?: number;
 }
 
-/** A request that is not answered by then is sent again, to the next server. */
 const PATIENCE_MS = 4_000;
 
 export function startNewsroom(options: NewsroomOptions): Newsroom {
-  const { channel, hosts, authorization, random, reporters, pauseMs } = options;
+  const { channel, hosts, authorization, random, reporters, pauseMs, patienceMs = PATIENCE_MS } = options;
   const ledger = new Map<string, Change[]>();
   const wrong: string[] = [];
   /** Posts that a reporter works on now: each is one reporter's at a time, as behind any editor's lock. */
@@ -42,7 +45,8 @@ export function startNewsroom(options: NewsroomOptions): Newsroom {
   const versions = new Map<string, string>();
   const list = `/api/pages/${encodeURIComponent(channel)}/posts`;
   let changes = 0;
-  let repeated = 0;
+  let refused = 0;
+  let unanswered = 0;
   let turn = 0;
   let hasEnded = false;
   let isAbandoned = false;
@@ -56,15 +60,17 @@ export function startNewsroom(options: NewsroomOptions): Newsroom {
   ): Promise<Answer> {
     for (;;) {
       if (isAbandoned) throw new Error("the newsroom was abandoned");
-      const answer = await request(`http://${hosts[turn++ % hosts.length]}${path}`, {
+      const init = {
         method,
         headers: { authorization, ...(body && { "content-type": "application/json" }), ...headers },
         ...(body && { body: JSON.stringify(body) }),
-      });
+      };
+      const answer = await request(`http://${hosts[turn++ % hosts.length]}${path}`, init, patienceMs);
       if (answer && answer.status < 500) return answer;
       if (answer && answer.status !== 503)
         wrong.push(`${method} ${path} was answered ${answer.status}: ${answer.text}`);
-      repeated++;
+      if (answer) refused++;
+      else unanswered++;
       await wait(100 + random.between(0, 200));
     }
   }
@@ -145,8 +151,11 @@ export function startNewsroom(options: NewsroomOptions): Newsroom {
     get changes() {
       return changes;
     },
-    get repeated() {
-      return repeated;
+    get refused() {
+      return refused;
+    },
+    get unanswered() {
+      return unanswered;
     },
     async end() {
       hasEnded = true;
@@ -189,9 +198,13 @@ interface Answer {
 }
 
 /** @returns `undefined` when there was no answer in time. */
-async function request(url: string, init: RequestInit): Promise<Answer | undefined> {
+async function request(
+  url: string,
+  init: RequestInit,
+  patienceMs: number = PATIENCE_MS,
+): Promise<Answer | undefined> {
   try {
-    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(PATIENCE_MS) });
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(patienceMs) });
     return { status: response.status, etag: response.headers.get("etag"), text: await response.text() };
   } catch {
     return undefined;

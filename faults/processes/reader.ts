@@ -17,6 +17,10 @@ export interface Reader {
   readonly attempts: number;
   /** Times that its cursor did not hold. */
   readonly resets: number;
+  /** Windows that it was told to come back in, in milliseconds. */
+  readonly windows: readonly (readonly [min: number, max: number])[];
+  /** Connections and requests that were refused, or ended without such a word. */
+  readonly broken: readonly string[];
   /** Leaves at once, and goes on elsewhere. */
   move(transport: Transport): void;
   /** Takes nothing more from its connection for so long, and keeps it open. */
@@ -53,6 +57,8 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
   const steps: Step[] = [];
   const doubled: string[] = [];
   const away: [number, number][] = [];
+  const windows: (readonly [number, number])[] = [];
+  const broken: string[] = [];
   const path = encodeURIComponent(channel);
   let cursor: string | undefined;
   let way = transport;
@@ -75,6 +81,7 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
     if (connection !== current || connection.signal.aborted) return;
     if (frame.retry) {
       retry = frame.retry;
+      windows.push(frame.retry);
       return;
     }
     const isEmpty = Object.keys(frame.renders).length + frame.removals.length === 0;
@@ -186,7 +193,11 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
         isSteady = true;
         take(JSON.parse(text), connection, told);
       };
-      await HOLD[way](receive, connection).catch(() => {});
+      const end = await HOLD[way](receive, connection).then(
+        () => "ended",
+        (error: Error) => `${error.message} ${(error.cause as Error | undefined)?.message ?? ""}`.trim(),
+      );
+      if (!retry && !connection.signal.aborted) broken.push(`${way}: ${end}`);
       connection.abort();
       pause = undefined;
       if (hasEnded) return;
@@ -306,6 +317,8 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
     get resets() {
       return resets;
     },
+    windows,
+    broken,
     move(next) {
       way = next;
       turn++;

@@ -5,8 +5,9 @@ import type { Browser } from "playwright-core";
 import type { BusKind } from "../../test/support/services.ts";
 import { random } from "../random.ts";
 import { type BrowserReader, openBrowserReader } from "./browser.ts";
+import { untilEqual } from "./equality.ts";
 import { FAULTS, type World } from "./faults.ts";
-import { judge, type Standing, type Trace, timesToEquality, type Verdict } from "./judge.ts";
+import { judge, type Standing, timesToEquality, type Verdict } from "./judge.ts";
 import { startNewsroom, storedPage } from "./newsroom.ts";
 import { startNoise } from "./noise.ts";
 import { startReader, TRANSPORTS } from "./reader.ts";
@@ -105,7 +106,7 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
     await newsroom.end();
     const traces = () => Promise.all([...readers, ...pages].map((reader) => reader.trace()));
     const store = await storeWhenBack(site, hosts, authorization);
-    const seen = await untilEqual(traces, store);
+    const seen = await untilEqual(traces, store, PATIENCE_MS);
     const verdict = judge({ ledger: newsroom.ledger, store, traces: seen });
     if (options.evidence && Object.values(verdict).some((found) => found.length > 0)) {
       writeFileSync(options.evidence, JSON.stringify({ ledger: [...newsroom.ledger], store, traces: seen }));
@@ -115,7 +116,7 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
       seed,
       seconds: Math.round((Date.now() - start) / 1000),
       changes: newsroom.changes,
-      repeatedRequests: newsroom.repeated,
+      repeatedRequests: newsroom.refused + newsroom.unanswered,
       readers: count,
       tabs,
       reconnects: readers.reduce((sum, { attempts }) => sum + attempts - 1, 0),
@@ -185,16 +186,5 @@ async function storeWhenBack(
         throw new Error(`the store does not answer any more: ${site.output()}`, { cause: error });
       await wait(500);
     }
-  }
-}
-
-/** Traces, once all readers show what the store has; or as they are when the time is over. */
-async function untilEqual(traces: () => Promise<Trace[]>, store: readonly Standing[]): Promise<Trace[]> {
-  const due = JSON.stringify(store);
-  const end = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const seen = await traces();
-    if (seen.every(({ final }) => JSON.stringify(final) === due) || Date.now() > end) return seen;
-    await wait(500);
   }
 }

@@ -6,7 +6,8 @@
  */
 import { availableParallelism, loadavg } from "node:os";
 import { parseArgs } from "node:util";
-import { type Ending, runStorm, type Spread } from "./storm.ts";
+import type { Spread } from "../spread.ts";
+import { type Ending, runStorm } from "./storm.ts";
 
 const { values } = parseArgs({
   options: {

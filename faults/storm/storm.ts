@@ -4,6 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { type OneServer, startOneServer } from "../one-server.ts";
 import type { Standing } from "../processes/judge.ts";
 import { storedPage } from "../processes/newsroom.ts";
+import { type Spread, spread } from "../spread.ts";
 import { gatherCrowd } from "./crowd.ts";
 
 /** How the server goes. */
@@ -40,12 +41,6 @@ export interface StormOutcome {
   readonly resets: number;
   /** What should never be: pages that differ from the store's in the end, and older after newer on the way. */
   readonly breaches: readonly string[];
-}
-
-export interface Spread {
-  readonly p50: number;
-  readonly p99: number;
-  readonly last: number;
 }
 
 const CHANNEL = "the-finals";
@@ -188,11 +183,4 @@ function startReporter(
       await running;
     },
   };
-}
-
-export function spread(numbers: readonly number[]): Spread {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const at = (part: number) =>
-    sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? Number.NaN;
-  return { p50: at(0.5), p99: at(0.99), last: at(1) };
 }

@@ -4,6 +4,7 @@ import {
   type Evidence,
   judge,
   type Sighting,
+  staleness,
   type Trace,
   timesToEquality,
 } from "../../../faults/processes/judge.ts";
@@ -180,5 +181,34 @@ describe("the judge", () => {
   it("takes the number for it that a post came and went while a reader was away", () => {
     const steps = [step(0), step(6, a("hidden"), b(0))];
     expect(timesToEquality(ledger, [truth, { ...truth, steps }], 45)).toEqual([0, 16]);
+  });
+});
+
+describe("how long a reader lacked something", () => {
+  const longest = (...steps: Trace["steps"]) => staleness(ledger, [truth, { ...truth, steps }])[1];
+
+  it("is counted from the answer to the newsroom until the reader has it, or something newer", () => {
+    expect(staleness(ledger, [truth])).toEqual([1]);
+    // b came at 41, 21 after it was acknowledged.
+    expect(
+      longest(step(0), step(1, a(0)), step(4, a(1), b(0), c(0)), step(6, a("hidden"), c("removed"))),
+    ).toBe(21);
+    // The first version of a was never seen; what took its place came at 31.
+    expect(longest(step(0), step(3, a(1), b(0)), step(4, c(0)), step(6, a("hidden"), c("removed")))).toBe(21);
+  });
+
+  it("leaves out what was there before the reader came, and takes the number for what came and went unseen", () => {
+    expect(longest(step(5, a("hidden"), b(0), c(0)), step(6, c("removed")))).toBe(1);
+    expect(longest(step(0), step(2, a(0), b(0)), step(6, a("hidden")))).toBe(31);
+  });
+
+  it("leaves out that a hidden post was hidden anew", () => {
+    const twice = new Map([["a", [change("hidden", 10), change("hidden", 20), change("shown", 50)]]]);
+    const steps = [step(0), step(1, a("hidden")), step(5, a(2))];
+    expect(staleness(twice, [{ ...truth, steps }])).toEqual([1]);
+  });
+
+  it("never ends for one that never got it", () => {
+    expect(longest(step(0), step(1, a(0)), step(5, a("hidden"), c(0)))).toBe(Number.POSITIVE_INFINITY);
   });
 });
