@@ -41,6 +41,7 @@ const TOOLS: readonly Tool[] = [
   server("PostgreSQL", "postgres", ["postgresql"]),
   server("RabbitMQ", "rabbitmq", ["rabbitmq-server"]),
   server("nginx", "nginx", ["nginx", "openssl"]),
+  server("HAProxy", "haproxy", ["haproxy"]),
   {
     name: "Django, redis-py and channels_redis",
     isThere: () => pythonWith("django", "redis", "channels_redis") !== undefined,

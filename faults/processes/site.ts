@@ -50,7 +50,7 @@ export interface Site {
 export async function startSite(bus: BusKind): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), "tidings-faults-"));
   const disk = smallDisk(folder);
-  const store = await startService("postgres", disk?.folder);
+  const store = await startService("postgres", { parent: disk?.folder });
   const busService = await startService(bus);
   let said = "";
   const servers = await Promise.all(

@@ -43,7 +43,7 @@ interface Kind {
   readonly url: (port: number) => string;
   /** Prepares the folder; once. */
   readonly prepare?: (folder: string, program: string) => void;
-  readonly run: (folder: string, port: number, program: string) => ChildProcess;
+  readonly run: (folder: string, port: number, program: string, options: ServiceOptions) => ChildProcess;
   /** Throws or rejects until it takes work. */
   readonly isReady: (port: number) => Promise<void>;
 }
@@ -131,32 +131,47 @@ const KINDS: Readonly<Record<ServiceKind, Kind>> = {
     },
     isReady: (port) => answers(port, "GET / HTTP/1.0\r\n\r\n", "HTTP/1.1 400"),
   },
+  // With examples/haproxy/tidings.cfg.
+  haproxy: {
+    program: () => onPath("haproxy"),
+    url: (port) => `http://127.0.0.1:${port}`,
+    run(folder, port, program, options) {
+      writeFileSync(join(folder, "haproxy.cfg"), haproxyConf(port, options));
+      return launch(program, ["-db", "-f", join(folder, "haproxy.cfg")]);
+    },
+    isReady: (port) => answers(port, "GET /healthz HTTP/1.0\r\n\r\n", "HTTP/1."),
+  },
 };
 
 export type BusKind = "redis" | "nats" | "postgres" | "rabbitmq";
-export type ServiceKind = BusKind | "nginx";
+export type ServiceKind = BusKind | "nginx" | "haproxy";
 
 /** Whether the program is installed here. */
 export function isInstalled(kind: ServiceKind): boolean {
   return KINDS[kind].program() !== undefined;
 }
 
-/**
- * Starts a private server. Rejects when it is not installed, or does not take work within a minute.
- *
- * @param parent the folder that its own is made in
- */
-export async function startService(kind: ServiceKind, parent: string = tmpdir()): Promise<Service> {
+export interface ServiceOptions {
+  /** The folder that its own is made in. */
+  readonly parent?: string | undefined;
+  /** Of HAProxy: the ports of the three servers behind it. */
+  readonly behind?: readonly number[];
+  /** Of HAProxy: how often it looks at them. Default: as in the example. */
+  readonly checkMs?: number;
+}
+
+/** Starts a private server. Rejects when it is not installed, or does not take work within a minute. */
+export async function startService(kind: ServiceKind, options: ServiceOptions = {}): Promise<Service> {
   const { program: find, url, prepare, run, isReady } = KINDS[kind];
   const program = find();
   if (program === undefined) throw new Error(`${kind} is not installed: see scripts/install-test-tools.ts`);
-  const folder = mkdtempSync(join(parent, `tidings-${kind}-`));
+  const folder = mkdtempSync(join(options.parent ?? tmpdir(), `tidings-${kind}-`));
   let port = await freePort();
   prepare?.(folder, program);
   let child: ChildProcess;
 
   async function start(): Promise<void> {
-    child = run(folder, port, program!);
+    child = run(folder, port, program!, options);
     const end = Date.now() + 60_000;
     for (;;) {
       if (child.exitCode !== null)
@@ -252,8 +267,7 @@ function selfSigned(folder: string): void {
 
 /** The configuration that users copy, with only its places changed, in what Debian's nginx.conf puts around it. */
 function nginxConf(folder: string, port: number): string {
-  const example = readFileSync(new URL("../../examples/nginx/tidings.conf", import.meta.url), "utf8");
-  const places: readonly [string, string][] = [
+  const config = placed("nginx/tidings.conf", [
     ["127.0.0.1:8765", `127.0.0.1:${secondPort(port)}`],
     ["/var/cache/nginx/tidings", join(folder, "cache")],
     ["listen 80;", `listen unix:${join(folder, "plain.sock")};`],
@@ -262,11 +276,7 @@ function nginxConf(folder: string, port: number): string {
     ["server_name live.example;", "server_name localhost;"],
     ["/etc/ssl/tidings/fullchain.pem", join(folder, "certificate.pem")],
     ["/etc/ssl/tidings/privkey.pem", join(folder, "key.pem")],
-  ];
-  const config = places.reduce((text, [theirs, ours]) => {
-    if (!text.includes(theirs)) throw new Error(`examples/nginx/tidings.conf: there is no ${theirs}`);
-    return text.replace(theirs, ours);
-  }, example);
+  ]);
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
   return `
     daemon off;
@@ -279,6 +289,28 @@ function nginxConf(folder: string, port: number): string {
       ${temporary.map((name) => `${name}_temp_path ${join(folder, name)};`).join("\n")}
       ${config}
     }`;
+}
+
+/** Likewise, and without its second tries to connect: a server that refuses is to be seen. */
+function haproxyConf(port: number, { behind: [a, b, c] = [], checkMs = 1_000 }: ServiceOptions): string {
+  return placed("haproxy/tidings.cfg", [
+    ["maxconn 100000", "maxconn 4000"],
+    ["mode http\n", "mode http\n  retries 0\n"],
+    ["bind :80", `bind 127.0.0.1:${port}`],
+    ["inter 1s", `inter ${checkMs}ms`],
+    ["10.0.0.1:8765", `127.0.0.1:${a}`],
+    ["10.0.0.2:8765", `127.0.0.1:${b}`],
+    ["10.0.0.3:8765", `127.0.0.1:${c}`],
+  ]);
+}
+
+/** A configuration of examples/ with other places in it. */
+function placed(path: string, places: readonly (readonly [theirs: string, ours: string])[]): string {
+  const example = readFileSync(new URL(`../../examples/${path}`, import.meta.url), "utf8");
+  return places.reduce((text, [theirs, ours]) => {
+    if (!text.includes(theirs)) throw new Error(`examples/${path}: there is no ${theirs}`);
+    return text.replace(theirs, ours);
+  }, example);
 }
 
 const outputs = new WeakMap<ChildProcess, string>();

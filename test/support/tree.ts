@@ -10,7 +10,7 @@ export type Tree = ReadonlyMap<string, string>;
 export function readTree(): Tree {
   const root = fileURLToPath(new URL("../..", import.meta.url));
   const paths = globSync(
-    ["**/*.{ts,tsx,js,mjs,json,md,html,css,yml,yaml,sh,conf,service,py}", ".ci/*", ".npmrc"],
+    ["**/*.{ts,tsx,js,mjs,json,md,html,css,yml,yaml,sh,conf,service,cfg,py}", ".ci/*", ".npmrc"],
     {
       cwd: root,
       exclude: (path) => /(^|\/)(node_modules|dist|data|coverage|\.git|\.test-sites)$/.test(path),
