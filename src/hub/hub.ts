@@ -47,6 +47,8 @@ const ASKED_WHILE_DEAF_MS = 1_000;
 const REFUSAL_TOLD_MS = 60_000;
 /** What is kept of all pages' updates, for readers that are behind. */
 const MAX_STEPS_BYTES = 16_000_000;
+/** The longest that an update waits for others, to be written with them. */
+const MAX_REST_MS = 5;
 const HEARTBEAT_MS = 25_000;
 const BEATS_LOOKED_AT_MS = 1_000;
 const MAX_CURSOR_LENGTH = 128;
@@ -179,6 +181,8 @@ interface Channel {
   again: boolean;
   /** Updates in order after the head, that this turn of the event loop has brought: sent together at its end. */
   readonly due: Frames[];
+  /** What falls due earlier waits until then, by `performance.now()`. */
+  restsUntil: number;
   lastFrame: number;
   /** A reader came with a cursor that this page's present history has given out. */
   isReturnedTo: boolean;
@@ -280,6 +284,7 @@ export function createHub({
       refreshing: false,
       again: false,
       due: [],
+      restsUntil: 0,
       lastFrame: Date.now(),
       isReturnedTo: false,
       rounds: pollRounds(),
@@ -393,7 +398,7 @@ export function createHub({
       if (seq === known + 1 && "renders" in announcement && !channel.refreshing) {
         counts.updates++;
         channel.due.push(framesOf(announcement));
-        if (channel.due.length === 1) setImmediate(flush, channel);
+        if (channel.due.length === 1) flushSoon(channel);
         return;
       }
     }
@@ -401,10 +406,21 @@ export function createHub({
     refresh(channel);
   }
 
-  /** What came in one turn of the event loop leaves in one write a reader: a lone update at once, many for the price of one. */
+  /**
+   * What came in one turn of the event loop leaves in one write a reader: a lone update at once, many for the price of one.
+   * Where many come, the next ones wait as long as these took to write: so more of them leave together.
+   */
+  function flushSoon(channel: Channel): void {
+    const wait = channel.restsUntil - performance.now();
+    if (wait > 0) setTimeout(flush, wait, channel);
+    else setImmediate(flush, channel);
+  }
+
   function flush(channel: Channel): void {
     const { due, steps } = channel;
     if (due.length === 0) return;
+    const isMany = due.length > 1;
+    const started = performance.now();
     let from = channel.head;
     for (const each of due) {
       steps.add(from, each);
@@ -413,6 +429,8 @@ export function createHub({
     const frames = due.length === 1 ? due[0]! : joined(due);
     channel.due.length = 0;
     advance(channel, frames);
+    const ended = performance.now();
+    channel.restsUntil = isMany ? ended + Math.min(ended - started, MAX_REST_MS) : 0;
   }
 
   /** Sends frames to all readers at the head; then that is the head. */
@@ -423,6 +441,7 @@ export function createHub({
     let transport: Transport<unknown> | undefined;
     let isJoined = true;
     let frame: unknown;
+    let sent = 0;
     for (const member of channel.current) {
       const connection = member.connection!;
       const isPassed = frames.isReset && member.transport.knowsNoReset;
@@ -437,11 +456,12 @@ export function createHub({
         isJoined = frames.parts === undefined || transport.join !== undefined;
         frame = isJoined && frameFor(frames, transport);
       }
-      counts.frames++;
-      if (frames.isReset) counts.resets++;
+      sent++;
       if (isJoined) connection.send(frame);
       else for (const part of frames.parts!) connection.send(frameFor(part, transport));
     }
+    counts.frames += sent;
+    if (frames.isReset) counts.resets += sent;
     for (const member of channel.lagging) catchUp(member);
   }
 

@@ -219,6 +219,49 @@ describe("updates of one turn of the event loop", () => {
     expect(hub.stats()).toMatchObject({ updates: 3, gaps: 0 });
   });
 
+  it("wait for others after many have left, as long as those took to write; a lone one never does", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    let now = 1_000;
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => now);
+    try {
+      const [log, bus] = [memoryLog(), handBus()];
+      await log.append("finals", shown("before"));
+      const sent: string[][] = [];
+      const answer = (await start({ log, bus }).admit({
+        channel: "finals",
+        transport: joining,
+      })) as Admitted<string>;
+      answer.open({
+        send(text) {
+          now += 3;
+          sent.push(text.split("|").map((each) => Object.keys(JSON.parse(each).renders)[0]!));
+        },
+        close() {},
+        bufferedAmount: 0,
+      });
+      const deliver = async (...ids: string[]) => {
+        for (const id of ids) bus.deliver((await log.append("finals", shown(id))) as Entry);
+        await new Promise((resolve) => setImmediate(resolve));
+      };
+      await deliver("a");
+      await deliver("b");
+      expect(sent).toEqual([["a"], ["b"]]);
+      await deliver("c", "d");
+      expect(sent.at(-1)).toEqual(["c", "d"]);
+      await deliver("e");
+      vi.advanceTimersByTime(2);
+      await deliver("f");
+      expect(sent).toHaveLength(3);
+      vi.advanceTimersByTime(1);
+      expect(sent.at(-1)).toEqual(["e", "f"]);
+      now += 3;
+      await deliver("g");
+      expect(sent.at(-1)).toEqual(["g"]);
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
   it("come before what the log says of a gap behind them, and before the last words", async () => {
     const [log, bus] = [memoryLog(), handBus()];
     await log.append("finals", shown("before"));
