@@ -24,6 +24,8 @@ export function fallbackRoutes(app: FastifyInstance, hub: Hub, addressing: NodeA
       onRequest(request, reply, done) {
         if (!placeOf(request.raw.url ?? "", "", kind)) return done();
         reply.hijack();
+        // The adapter knows better whether a stream's reader is there.
+        if (kind === "sse") request.raw.socket.setTimeout(0);
         handle(request.raw, reply.raw);
       },
       handler: (_request, reply) => reply.callNotFound(),

@@ -11,6 +11,7 @@ import type { Hub } from "../hub/hub.ts";
 import { trackConnections } from "./connections.ts";
 import { fallbackRoutes } from "./fallbacks.ts";
 import { sendError } from "./http.ts";
+import { BoundedResponse } from "./response.ts";
 import { localUrl, type Settings } from "./settings.ts";
 import { takeTurns } from "./turns.ts";
 import { closeIfUnread, refuseUnreadBodies } from "./unread.ts";
@@ -19,6 +20,8 @@ import { closeIfUnread, refuseUnreadBodies } from "./unread.ts";
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** Room for a channel id of 255 characters, percent-encoded. */
 const MAX_PARAM_LENGTH = 4_096;
+/** A connection that neither sends nor takes a byte for so long is cut off; those of streams and sockets have rules of their own. */
+const STILL_MS = 120_000;
 /** How often Node looks for requests that take too long: its own 30 s would make three quarters of a minute of 15 s. */
 const CONNECTIONS_LOOKED_AT_MS = 5_000;
 /** How long requests under way may take at the end; the store takes up to 4 s more to let go. */
@@ -69,7 +72,12 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     trustProxy: trusts,
     requestTimeout: 120_000,
-    http: { headersTimeout: 15_000, connectionsCheckingInterval: CONNECTIONS_LOOKED_AT_MS },
+    connectionTimeout: STILL_MS,
+    http: {
+      headersTimeout: 15_000,
+      connectionsCheckingInterval: CONNECTIONS_LOOKED_AT_MS,
+      ServerResponse: BoundedResponse,
+    },
     forceCloseConnections: "idle",
     // `__proto__` is an id like any other; bodies are read by their own keys only.
     onProtoPoisoning: "ignore",

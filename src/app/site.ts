@@ -13,6 +13,7 @@ import type { Page } from "../pages/model.ts";
 import type { PageStore } from "../pages/store.ts";
 import { indexPage, notFoundPage, readerPage, type SiteSettings } from "../templates/pages.ts";
 import { readableFrom } from "./http.ts";
+import { shared } from "./shared.ts";
 
 /** Pages shown on the front page. */
 const MAX_LISTED = 200;
@@ -47,6 +48,11 @@ export async function siteRoutes(
     const hash = createHash("sha256").update(`${maker}\n${title}`).digest("base64url");
     return `W/"${cursor}-${hash.slice(0, 12)}"`;
   };
+  // A page that has changed is asked for anew by many at once.
+  const render = shared(async (key) => {
+    const view = await store.viewPage(key.slice(0, key.indexOf("\n")));
+    return { etag: etagOf(view.page), page: Buffer.from(readerPage(view, settings)) };
+  });
   await assetRoutes(app);
   await app.register(fastifyStatic, {
     root: join(built, "editor"),
@@ -78,10 +84,11 @@ export async function siteRoutes(
       }
       // Old copies do no harm: the page goes on from the cursor that it was made at.
       reply.header("Cache-Control", "public, max-age=0, s-maxage=1, stale-while-revalidate=4");
-      if (headers["if-none-match"] === etagOf(page)) return reply.code(304).send();
-      const view = await store.viewPage(params.channelId);
-      reply.header("ETag", etagOf(view.page));
-      return sendPage(reply, READER_POLICY, readerPage(view, settings));
+      const now = etagOf(page);
+      if (headers["if-none-match"] === now) return reply.code(304).send();
+      const rendered = await render(`${params.channelId}\n${now}`, reply.raw);
+      reply.header("ETag", rendered.etag);
+      return sendPage(reply, READER_POLICY, rendered.page);
     },
   );
 
@@ -114,7 +121,7 @@ export function sendNotFound(reply: FastifyReply, settings: SiteSettings): Fasti
   return sendPage(reply.code(404).header("Cache-Control", "no-store"), READER_POLICY, notFoundPage(settings));
 }
 
-function sendPage(reply: FastifyReply, policy: string, page: string): FastifyReply {
+function sendPage(reply: FastifyReply, policy: string, page: string | Buffer): FastifyReply {
   return secure(reply, policy).type("text/html; charset=utf-8").send(page);
 }
 

@@ -1,9 +1,21 @@
 /** What one connection asks for without waiting for answers (HTTP/1.1 pipelining): answered one after the other. */
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
 
 /** Requests of one connection whose answers it has not taken: browsers and proxies have one, and who has more is cut off. */
 const MAX_UNANSWERED = 16;
+
+const unanswered = new WeakMap<Socket, number>();
+
+/** Cuts off the connection of a response that is one too many. */
+export function countUnanswered(response: ServerResponse): void {
+  const { socket } = response.req;
+  const count = (unanswered.get(socket) ?? 0) + 1;
+  unanswered.set(socket, count);
+  response.once("close", () => unanswered.set(socket, unanswered.get(socket)! - 1));
+  if (count > MAX_UNANSWERED) socket.destroy();
+}
 
 /**
  * Begins a request when the connection has taken the answers before it: they go out in that order anyhow. Node reads up
@@ -22,11 +34,9 @@ export function takeTurns(app: FastifyInstance): void {
     // What was read before it was cut off.
     if (socket.destroyed) return;
     const others = waiting.get(socket);
-    if (others === undefined) {
-      waiting.set(socket, []);
-      begin();
-    } else if (others.length + 1 < MAX_UNANSWERED) others.push(begin);
-    else socket.destroy();
+    if (others) return void others.push(begin);
+    waiting.set(socket, []);
+    begin();
   });
 
   function next(socket: Socket): void {

@@ -40,16 +40,21 @@ describe("a connection that does not wait for its answers", () => {
     socket.destroy();
   });
 
-  it.each(["/live/welcome/", "/nothing", "/api/pages", "/assets/reader.js", "/updates/channel/welcome/"])(
-    "is cut off when it asks for more: %s",
-    async (path) => {
-      const { socket, statuses } = await open();
-      const closed = new Promise((resolve) => socket.once("close", resolve));
-      socket.write(get(path).repeat(1_000));
-      await closed;
-      expect(statuses().length).toBeLessThan(16);
-    },
-  );
+  it.each([
+    "/live/welcome/",
+    "/nothing",
+    "/api/pages",
+    "/assets/reader.js",
+    "/updates/channel/welcome/",
+    "/%zz",
+    "/ HTTP/1.1\r\nExpect: nothing\r\nX:",
+  ])("is cut off when it asks for more: %s", async (path) => {
+    const { socket, statuses } = await open();
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.write(get(path).repeat(1_000));
+    await closed;
+    expect(statuses().length).toBeLessThanOrEqual(16);
+  });
 
   it("has one answer made at a time", async () => {
     const { json } = await server.api("GET", "/api/channels/welcome");

@@ -4,6 +4,7 @@ import { TidingsError } from "../../errors.ts";
 import { inspectImage } from "../../pages/images.ts";
 import type { PageStore } from "../../pages/store.ts";
 import { idempotencyKey } from "../http.ts";
+import { shared } from "../shared.ts";
 
 const MAX_IMAGE_BYTES = 10 * 1024 * 1024;
 
@@ -34,6 +35,9 @@ export function imageUpload(app: FastifyInstance, store: PageStore, imageUrl: (i
 }
 
 export function imageDownload(app: FastifyInstance, store: PageStore): void {
+  // All readers of a page ask for a new picture at the same time.
+  const read = shared((id) => store.readImage(id).then(({ bytes }) => asBuffer(bytes)));
+
   app.get<{ Params: { id: string } }>("/images/:id", async ({ params, headers }, reply) => {
     const image = await store.getImage(params.id);
     reply
@@ -43,7 +47,9 @@ export function imageDownload(app: FastifyInstance, store: PageStore): void {
       .header("Content-Security-Policy", "default-src 'none'; sandbox")
       .header("Cross-Origin-Resource-Policy", "cross-origin");
     if (headers["if-none-match"] === `"${image.id}"`) return reply.code(304).send();
-    const { bytes } = await store.readImage(params.id);
-    return reply.type(image.type).send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    return reply.type(image.type).send(await read(params.id, reply.raw));
   });
 }
+
+const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
+  Buffer.from(buffer, byteOffset, byteLength);
