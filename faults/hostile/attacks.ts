@@ -181,18 +181,15 @@ export const ATTACKS: readonly Attack[] = [
     run: withFlood({ opcode: 1, fin: false }, { opcode: 0, fin: false }),
   },
   {
-    name: "a compression bomb (permessage-deflate offered, and used although not agreed)",
+    name: "a compression bomb",
+    ends: [1009],
+    run: ({ port }, scale) =>
+      manyBombs(port, 100 * scale, "Sec-WebSocket-Extensions: permessage-deflate\r\n"),
+  },
+  {
+    name: "a compressed frame that nobody agreed to",
     ends: [1002],
-    async run({ port }, scale) {
-      const from = newAddress();
-      const bomb = frame({ opcode: 1, rsv1: true, payload: deflateRawSync(Buffer.alloc(2_000_000)) });
-      return many(100 * scale, async () => {
-        const offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
-        const one = await wsStranger(port, from, CHANNEL, offer);
-        await one.send(bomb);
-        return one.ending(SOON_MS);
-      });
-    },
+    run: ({ port }, scale) => manyBombs(port, 100 * scale),
   },
   {
     name: "frames without a mask",
@@ -297,5 +294,15 @@ async function manyBodies(port: number, headers: string, n: number): Promise<rea
     one.socket.destroy();
     if (one.socket.readyState !== "closed") await once(one.socket, "close");
     return ending;
+  });
+}
+
+async function manyBombs(port: number, n: number, offer?: string): Promise<readonly Ending[]> {
+  const from = newAddress();
+  const bomb = frame({ opcode: 1, rsv1: true, payload: deflateRawSync(Buffer.alloc(2_000_000)) });
+  return many(n, async () => {
+    const one = await wsStranger(port, from, CHANNEL, offer);
+    await one.send(bomb);
+    return one.ending(SOON_MS);
   });
 }

@@ -4,7 +4,7 @@ import type { FastifyInstance } from "fastify";
 import type { Hub } from "../hub/hub.ts";
 import { placeOf } from "./paths.ts";
 import { acceptor, onUpgrade } from "./upgrades.ts";
-import { wsTransport } from "./ws-readers.ts";
+import { wsTransport } from "./ws-frames.ts";
 
 export interface FastifyAdapterOptions {
   /** Closed with the app, which sends its readers away kindly. Log and bus stay open. */

@@ -2,7 +2,8 @@ import type { Duplex } from "node:stream";
 import type { Admitted, Connection, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { placeOf } from "./paths.ts";
-import { type WsSocket, wsReaders, wsTransport } from "./ws-readers.ts";
+import { wsTransport } from "./ws-frames.ts";
+import { type WsSocket, wsReaders } from "./ws-readers.ts";
 
 /** What is used of Hono's `Context`. */
 export interface HonoContext {

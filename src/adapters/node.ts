@@ -4,7 +4,7 @@ import type { Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { placeOf } from "./paths.ts";
 import { acceptor, onUpgrade } from "./upgrades.ts";
-import { wsTransport } from "./ws-readers.ts";
+import { wsTransport } from "./ws-frames.ts";
 
 const MAX_HEADER_WAIT_MS = 10_000;
 const ignore = () => {};

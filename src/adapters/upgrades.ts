@@ -59,12 +59,16 @@ export interface Acceptor {
 
 export function acceptor(): Acceptor {
   const readers = wsReaders();
-  const wss = new WebSocketServer({
+  const options = {
     noServer: true,
     clientTracking: false,
     maxPayload: MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
-  } satisfies ServerOptions);
+  } satisfies ServerOptions;
+  const plain = new WebSocketServer(options);
+  // Without context takeover a compressed frame is the same for all, and no reader costs a compressor.
+  const perMessageDeflate = { serverNoContextTakeover: true, clientNoContextTakeover: true };
+  const deflating = new WebSocketServer({ ...options, perMessageDeflate });
   return {
     accept(answer, request, socket, head) {
       if (socket.destroyed || !socket.readable) {
@@ -75,11 +79,19 @@ export function acceptor(): Acceptor {
       let opened = false;
       // ws answers a malformed handshake itself, and closes the socket.
       socket.once("close", () => opened || answer.cancel());
-      wss.handleUpgrade(request, socket, head, (ws) => {
+      (offersDeflate(request) ? deflating : plain).handleUpgrade(request, socket, head, (ws) => {
         opened = true;
-        readers.open(answer, ws, socket);
+        readers.open(answer, ws, socket, ws.extensions !== "");
       });
     },
     terminate: readers.terminate,
   };
+}
+
+const DEFLATE_OFFER =
+  /^permessage-deflate(?:\s*;\s*(?:client_max_window_bits(?:=\d+)?|(?:client|server)_no_context_takeover))*\s*(?:,|$)/;
+
+/** An offer that bounds the server's window is declined: its frames are shared, and made with the largest. */
+function offersDeflate({ headers }: IncomingMessage): boolean {
+  return DEFLATE_OFFER.test(headers["sec-websocket-extensions"] ?? "");
 }

@@ -1,34 +1,9 @@
 import type { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
-import type { Admitted, Connection, Transport } from "../hub/connection.ts";
+import type { Admitted, Connection } from "../hub/connection.ts";
 import { EXPELLED_MS, EXPELS, LOOKED_AT_MS, patienceFor } from "./patience.ts";
 import { periodic } from "./periodic.ts";
-
-/** Whole WebSocket frames: made once for all readers, and written to their sockets past `ws`. */
-export const wsTransport: Transport<Buffer> = {
-  encode: textFrame,
-  join: (frames) => Buffer.concat(frames),
-};
-
-const FIN_TEXT = 0x81;
-
-/** A text message as a server sends it: one frame, not masked (RFC 6455, 5.2). */
-export function textFrame(text: string): Buffer<ArrayBuffer> {
-  const length = Buffer.byteLength(text);
-  const start = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-  const frame = Buffer.allocUnsafeSlow(start + length);
-  frame[0] = FIN_TEXT;
-  if (start === 2) frame[1] = length;
-  else if (start === 4) {
-    frame[1] = 126;
-    frame.writeUInt16BE(length, 2);
-  } else {
-    frame[1] = 127;
-    frame.writeBigUInt64BE(BigInt(length), 2);
-  }
-  frame.write(text, start);
-  return frame;
-}
+import { deflated } from "./ws-frames.ts";
 
 /** What is used of a `WebSocket` of the library `ws`: it reads, pings and closes. */
 export interface WsSocket extends EventEmitter {
@@ -43,8 +18,12 @@ export interface WsSocket extends EventEmitter {
 
 /** Readers on sockets of the library `ws`, each on a socket of Node. */
 export interface WsReaders {
-  /** The upgrade has been answered: the reader enters. Those that are gone without a word are cut off. */
-  open(answer: Admitted<Buffer>, ws: WsSocket, socket: Duplex): void;
+  /**
+   * The upgrade has been answered: the reader enters. Those that are gone without a word are cut off.
+   *
+   * @param deflates It agreed to permessage-deflate without context takeover, in windows of any size.
+   */
+  open(answer: Admitted<Buffer>, ws: WsSocket, socket: Duplex, deflates?: boolean): void;
   /** Cuts off all. */
   terminate(): void;
 }
@@ -53,8 +32,8 @@ export function wsReaders(): WsReaders {
   const all = periodic<WsReader>(LOOKED_AT_MS, (reader) => reader.look());
 
   return {
-    open(answer, ws, socket) {
-      const one = new WsReader(ws, socket);
+    open(answer, ws, socket, deflates = false) {
+      const one = new WsReader(ws, socket, deflates);
       all.add(one);
       const reader = answer.open(one);
       ws.on("message", (data: Buffer) => reader.message(data.length));
@@ -79,6 +58,7 @@ export function wsReaders(): WsReaders {
 class WsReader implements Connection<Buffer> {
   readonly ws: WsSocket;
   readonly #socket: Duplex & { readonly bytesWritten?: number };
+  readonly #deflates: boolean;
   /** The last ping. */
   answered = true;
   /** Looks since then without an answer. */
@@ -89,17 +69,19 @@ class WsReader implements Connection<Buffer> {
   #arrived = 0;
   #isExpelled = false;
 
-  constructor(ws: WsSocket, socket: Duplex) {
+  constructor(ws: WsSocket, socket: Duplex, deflates: boolean) {
     this.ws = ws;
     this.#socket = socket;
+    this.#deflates = deflates;
   }
 
   /**
-   * A whole frame in one write: what `ws` writes itself (pings, the close) is whole frames too, each written at once while
+   * Whole frames in one write: what `ws` writes itself (pings, the close) is whole frames too, each written at once while
    * it sends no data, so that none comes to stand inside another.
    */
   send(frame: Buffer): void {
-    if (this.ws.readyState === this.ws.OPEN && frame.length > 0) this.#socket.write(frame);
+    if (this.ws.readyState !== this.ws.OPEN || frame.length === 0) return;
+    this.#socket.write(this.#deflates ? deflated(frame) : frame);
   }
 
   close(code: number, reason: string): void {

@@ -1,6 +1,6 @@
 /** Readers with Wagtail Live's own script. */
 import type { IncomingMessage } from "node:http";
-import { textFrame, wsTransport } from "../adapters/ws-readers.ts";
+import { textFrame, wsTransport } from "../adapters/ws-frames.ts";
 import type { Transport } from "../hub/connection.ts";
 
 const NOTHING = Buffer.alloc(0);

@@ -83,7 +83,9 @@ describe("node adapter", () => {
       vi.useFakeTimers({ toFake: ["setInterval"] });
       const { url, close } = await start(hub);
       const network = await slowNetwork(url);
-      const reader = new WebSocket(`ws://${network.host}/ws/channel/finals/`, { autoPong: false });
+      // Compressed, all that follows would be little.
+      const options = { autoPong: false, perMessageDeflate: false };
+      const reader = new WebSocket(`ws://${network.host}/ws/channel/finals/`, options);
       const opened = new Promise((resolve) => reader.once("open", resolve));
       await network.bring(1);
       await opened;

@@ -29,7 +29,8 @@ describeWith("redis", () => {
   });
 
   async function read(path: string): Promise<{ frames: Record<string, unknown>[]; socket: WebSocket }> {
-    const socket = new WebSocket(relay.url.replace("http", "ws") + path);
+    // Compressed, what is to fill a socket would be little.
+    const socket = new WebSocket(relay.url.replace("http", "ws") + path, { perMessageDeflate: false });
     sockets.push(socket);
     const frames: Record<string, unknown>[] = [];
     socket.on("message", (data) => frames.push(JSON.parse(String(data))));
