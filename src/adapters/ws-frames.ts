@@ -60,21 +60,20 @@ export function deflated(frames: Buffer): Buffer {
 function deflateAll(frames: Buffer): Buffer {
   const parts: Buffer[] = [];
   for (let at = 0; at < frames.length; ) {
-    const size = frames[at + 1]!;
-    const start = at + (size < 126 ? 2 : size === 126 ? 4 : 10);
-    const length =
-      size < 126
-        ? size
-        : size === 126
-          ? frames.readUInt16BE(at + 2)
-          : Number(frames.readBigUInt64BE(at + 2));
-    const end = start + length;
-    parts.push(
-      length < MIN_DEFLATED ? frames.subarray(at, end) : deflatedFrame(frames.subarray(start, end)),
-    );
+    const { start, end } = payloadAt(frames, at);
+    const isShort = end - start < MIN_DEFLATED;
+    parts.push(isShort ? frames.subarray(at, end) : deflatedFrame(frames.subarray(start, end)));
     at = end;
   }
   return Buffer.concat(parts);
+}
+
+/** Where the payload of the frame at `at` is. */
+function payloadAt(frames: Buffer, at: number): { start: number; end: number } {
+  const size = frames[at + 1]!;
+  if (size < 126) return { start: at + 2, end: at + 2 + size };
+  if (size === 126) return { start: at + 4, end: at + 4 + frames.readUInt16BE(at + 2) };
+  return { start: at + 10, end: at + 10 + Number(frames.readBigUInt64BE(at + 2)) };
 }
 
 function deflatedFrame(payload: Buffer): Buffer {
