@@ -82,6 +82,7 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
     // `__proto__` is an id like any other; bodies are read by their own keys only.
     onProtoPoisoning: "ignore",
     onConstructorPoisoning: "ignore",
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     rewriteUrl: ({ url = "" }) => rewritePath(url),
     frameworkErrors: (error, request, reply) => {
       closeIfUnread(request.raw, reply.raw);
@@ -131,6 +132,13 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
     phase: () => phase,
     drain,
     close,
+  };
+}
+
+/** Bodies and queries are checked with Zod: Fastify need not load Ajv, whose hundred files would slow every start. */
+function noSchemas(): () => never {
+  return () => {
+    throw new TidingsError("internal", "routes have no JSON schemas here");
   };
 }
 

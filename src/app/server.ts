@@ -112,6 +112,7 @@ async function startOn(
   await addRoutes(app, parts);
   const first = await firstPage(store, pages);
   const url = await server.listen();
+  readyToWrite().catch((error: unknown) => onError(error, { stage: "start" }));
   const { made: isFirst } = await store.secret("greeted", () => "yes");
 
   let closing: Promise<void> | undefined;
@@ -171,6 +172,14 @@ async function addRoutes(app: FastifyInstance, parts: Parts): Promise<void> {
       ? sendNotFound(reply, settings)
       : sendError(new TidingsError("not_found", "there is nothing here"), request, reply),
   );
+}
+
+/**
+ * Loads what only writers need: after readers can come in, yet not as late as with the first post, by when an upgrade may
+ * have replaced the files.
+ */
+async function readyToWrite(): Promise<void> {
+  await Promise.all([import("../pages/blocks.ts"), import("../pages/images.ts")]);
 }
 
 /** The token and the key of sessions; made on the first start, kept in the store. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import packageJson from "../../package.json" with { type: "json" };
 import { runCli } from "../support/cli.ts";
+import { loadsIn, TELLING_LOADS } from "../support/loads.ts";
 
 let cwd: string;
 beforeAll(async () => {
@@ -44,6 +45,18 @@ describe("help and version", () => {
       stderr: "",
     });
   });
+});
+
+test("a command loads no library that only servers need", async () => {
+  const commands = [
+    ["--version"],
+    ["help"],
+    ["pages", "--url", "http://127.0.0.1:1", "--data", cwd, "delete"],
+  ];
+  const outputs = await Promise.all(commands.map((args) => runCli(args, { cwd, node: [TELLING_LOADS] })));
+  const [version, ...others] = outputs.map(({ stdout }) => [...loadsIn(stdout, "starting")]);
+  expect(version).toEqual([]);
+  for (const libraries of others) expect(libraries).toEqual(["zod"]);
 });
 
 describe("a wrong command line is one line and exit code 2", () => {

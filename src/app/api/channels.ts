@@ -3,7 +3,6 @@ import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { TidingsError } from "../../errors.ts";
 import type { Log } from "../../logs/log.ts";
-import { checkPostHtml } from "../../pages/blocks.ts";
 import { checkId, type Draft, draftUpdate } from "../../protocol.ts";
 import type { Publisher } from "../../publishers/publisher.ts";
 import { idempotencyKey, parse } from "../http.ts";
@@ -38,6 +37,7 @@ export function channelRoutes(app: FastifyInstance, options: ChannelRoutesOption
   app.post<{ Params: PageParams }>("/api/channels/:channelId/updates", async (request) => {
     const channelId = checkId(request.params.channelId, "channelId");
     const draft = updateIn(request.body);
+    const { checkPostHtml } = await import("../../pages/blocks.ts");
     const renders = trustedHtml ? draft.renders : checkPostHtml(draft.renders);
     return publisher.publish(channelId, renders, draft.removals, idempotencyKey(request));
   });

@@ -1,7 +1,6 @@
 /** `POST /api/images`, and `GET /images/<id>` for everybody. */
 import type { FastifyInstance } from "fastify";
 import { TidingsError } from "../../errors.ts";
-import { inspectImage } from "../../pages/images.ts";
 import type { PageStore } from "../../pages/store.ts";
 import { idempotencyKey } from "../http.ts";
 import { shared } from "../shared.ts";
@@ -24,6 +23,7 @@ export function imageUpload(app: FastifyInstance, store: PageStore, imageUrl: (i
       if (!Buffer.isBuffer(body) || body.length === 0) {
         throw new TidingsError("invalid", "the body must be the picture's bytes", { field: "body" });
       }
+      const { inspectImage } = await import("../../pages/images.ts");
       const image = await store.addImage(inspectImage(body), body, idempotencyKey(request));
       const url = imageUrl(image.id);
       return reply

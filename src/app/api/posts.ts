@@ -2,7 +2,6 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { TidingsError } from "../../errors.ts";
-import { parseBlocks } from "../../pages/blocks.ts";
 import type { Block } from "../../pages/model.ts";
 import type { PageStore } from "../../pages/store.ts";
 import { isImageId } from "../../pages/urls.ts";
@@ -43,6 +42,7 @@ export function postRoutes(
   const ONE = "/api/pages/:channelId/posts/:postId";
 
   async function blocks(input: unknown): Promise<Block[]> {
+    const { parseBlocks } = await import("../../pages/blocks.ts");
     const parsed = parseBlocks(input, { trustedHtml });
     return Promise.all(parsed.map((block, i) => withSize(block, `content.${i}.value`)));
   }

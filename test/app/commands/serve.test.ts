@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { runCli } from "../../support/cli.ts";
+import { loadsIn, TELLING_LOADS } from "../../support/loads.ts";
 import { type Served, serve } from "../../support/serve.ts";
 
 let served: Served | undefined;
@@ -101,4 +102,20 @@ test("goes on serving, and ends on SIGTERM, when nobody reads its log any more",
   served.child.kill("SIGTERM");
   const [code] = await once(served.child, "exit");
   expect(code).toBe(0);
+});
+
+test("readers need not wait until what only writers need is loaded, nor for what nobody needs", async () => {
+  served = await serve({ NODE_OPTIONS: TELLING_LOADS, TIDINGS_TOKEN: "hush-hush-hush-hush" });
+  const posted = await fetch(`${served.url}/api/pages/welcome/posts`, {
+    method: "POST",
+    headers: { authorization: "Bearer hush-hush-hush-hush", "content-type": "application/json" },
+    body: JSON.stringify({ content: [{ type: "html", value: "<p>Goal!</p>" }] }),
+  });
+  expect(posted.status).toBe(201);
+  const loaded = (when: "starting" | "serving") => loadsIn(served!.output(), when);
+  await expect.poll(() => loaded("serving"), { timeout: 30_000 }).toContain("sanitize-html");
+  expect(loaded("starting")).toContain("fastify");
+  for (const library of ["sanitize-html", "image-size"]) expect(loaded("starting")).not.toContain(library);
+  const all = [...loaded("starting"), ...loaded("serving")];
+  for (const library of ["ajv", "redis", "ioredis", "pg", "amqplib"]) expect(all).not.toContain(library);
 });
