@@ -1,6 +1,7 @@
 /** The real client (`src/client`) in a page without a browser: a DOM, and the network of the model under its globals. */
 import { DOMParser, parseHTML } from "linkedom";
 import { FallbackPublisher } from "../../src/client/fallback.ts";
+import { GenericWebsocketPublisher } from "../../src/client/generic.ts";
 import type { Line, Network, Opened } from "./network.ts";
 import type { OpenPage, ReaderParts } from "./reader.ts";
 import { markOf, type Seen } from "./truth.ts";
@@ -15,7 +16,8 @@ interface Window {
 }
 
 export interface Browsers {
-  open(parts: Pick<ReaderParts, "line" | "html" | "transport" | "changed">): OpenPage;
+  /** @param isPlain whether it knows WebSockets alone. */
+  open(parts: Pick<ReaderParts, "line" | "html" | "transport" | "changed">, isPlain?: boolean): OpenPage;
   uninstall(): void;
 }
 
@@ -99,7 +101,7 @@ export function installBrowsers(network: Pick<Network, "socket" | "stream" | "ge
   }
 
   return {
-    open({ line, html, changed, transport }) {
+    open({ line, html, changed, transport }, isPlain = false) {
       const host = `${line.name}.test`;
       lines.set(host, line);
       const own: Window = { events: new EventTarget(), isHidden: false };
@@ -107,7 +109,8 @@ export function installBrowsers(network: Pick<Network, "socket" | "stream" | "ge
       const list = page.querySelector("#live-posts") as unknown as HTMLElement;
       // By itself: what is in no page has no place on a screen that would have to be kept.
       list.remove();
-      const publisher = new FallbackPublisher(`http://${host}`, {
+      const Publisher = isPlain ? GenericWebsocketPublisher : FallbackPublisher;
+      const publisher = new Publisher(`http://${host}`, {
         target: list,
         pageUrl: `http://${host}/live/news/`,
         hiddenAfter: HIDDEN_AFTER_MS,
@@ -128,7 +131,7 @@ export function installBrowsers(network: Pick<Network, "socket" | "stream" | "ge
       /** It is the client's to choose: what is better is held up. */
       const block = (wanted: typeof transport) => {
         line.blocked.clear();
-        if (wanted !== "websocket") line.blocked.add("ws");
+        if (wanted !== "websocket" && !isPlain) line.blocked.add("ws");
         if (wanted === "polling") line.blocked.add("sse");
         line.cut();
       };

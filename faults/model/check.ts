@@ -9,6 +9,8 @@ export interface Checked {
   /** Virtual milliseconds from the last fault until all were equal. */
   readonly p50: number;
   readonly worst: number;
+  /** Of all that readers have shown: the same for the same seed, however busy the machine. */
+  readonly digest: number;
 }
 
 export interface Budget {
@@ -23,8 +25,11 @@ export interface Budget {
 
 export async function check({ runs, seed, path, focus, sabotage }: Budget): Promise<Checked> {
   const times: number[] = [];
+  let digest = 0;
   const property = fc.asyncProperty(histories(focus), async (history) => {
-    times.push((await happen(history, sabotage)).equalAfter);
+    const { equalAfter, digest: shown } = await happen(history, sabotage);
+    times.push(equalAfter);
+    digest = (Math.imul(digest, 31) + shown) | 0;
   });
   const details = await fc.check(property, {
     numRuns: runs,
@@ -34,7 +39,7 @@ export async function check({ runs, seed, path, focus, sabotage }: Budget): Prom
   });
   times.sort((a, b) => a - b);
   const [p50, worst] = [times[times.length >> 1] ?? 0, times.at(-1) ?? 0];
-  if (!details.failed) return { runs: details.numRuns, p50, worst };
+  if (!details.failed) return { runs: details.numRuns, p50, worst, digest };
   const [history] = details.counterexample ?? [];
   const error = details.errorInstance;
   const failure = [
@@ -42,5 +47,5 @@ export async function check({ runs, seed, path, focus, sabotage }: Budget): Prom
     history && describe(history),
     `Again: npm run faults:model -- --seed=${details.seed} --path=${details.counterexamplePath}`,
   ].join("\n");
-  return { runs: details.numRuns, failure, p50, worst };
+  return { runs: details.numRuns, failure, p50, worst, digest };
 }

@@ -5,9 +5,10 @@ import { random as chanceFrom } from "../random.ts";
 import { type Browsers, installBrowsers } from "./browser.ts";
 import { type BusMood, faultyBus } from "./bus.ts";
 import { installClock } from "./clock.ts";
-import { createNetwork, Line, type LogMood, type Process, startProcess } from "./network.ts";
+import { createNetwork, Line, type LogMood, MOST_UNREAD, type Process, startProcess } from "./network.ts";
 import { modelReader, type OpenPage, readPage, type TransportName } from "./reader.ts";
 import { CHANNEL, type Edit, LOG_KINDS, type LogKind, openSite, POSTS } from "./site.ts";
+import { timely, type Way } from "./timely.ts";
 import { Broken, Judge, Truth, textOf } from "./truth.ts";
 
 const BUS_MOODS: Readonly<Record<string, BusMood>> = {
@@ -15,6 +16,7 @@ const BUS_MOODS: Readonly<Record<string, BusMood>> = {
   losing: { lose: 0.5 },
   deaf: { lose: 1 },
   repeating: { repeat: 0.6, delay: 300 },
+  echoing: { repeat: 0.6 },
   reordering: { delay: 2_000 },
   late: { delay: 9_000, repeat: 0.3 },
   bare: { bare: 0.7 },
@@ -47,7 +49,8 @@ export interface History {
 
 // --- what may happen ---------------------------------------------------------------------------------------
 
-const READERS = ["model", "client"] as const;
+/** From PROTOCOL.md; the client; and the client that knows WebSockets alone. */
+const READERS = ["model", "client", "plain client"] as const;
 export type ReaderKind = (typeof READERS)[number];
 const TRANSPORTS = ["websocket", "sse", "polling"] as const;
 const post = fc.constantFrom(...POSTS);
@@ -162,11 +165,58 @@ const copyOfLostEnd = wait(300, 6_000).map((later): Step[] => [
   write({ op: "write", post: "b" }),
   later,
 ]);
+/** Much is published that a reader does not take. */
+const unread = fc
+  .tuple(post, post, wait(40, 300))
+  .map(([one, other, pause]): Step[] => [
+    { do: "reader", reader: 0, what: "stall" },
+    ...Array.from({ length: MOST_UNREAD }, (_, n) => write({ op: "write", post: n % 2 ? one : other })),
+    pause,
+    { do: "reader", reader: 0, what: "up" },
+  ]);
+/** A hub that asks a slow log what it missed hears of what comes next. */
+const busy = fc
+  .tuple(wait(5, 40), wait(40, 300), wait(6_000, 15_000))
+  .map(([soon, later, end]): Step[] => [
+    { do: "bus", mood: "fine" },
+    shown,
+    { do: "reader", reader: 0, what: "up" },
+    { do: "process", process: 0, what: "slow" },
+    { do: "wait", ms: 20_000 },
+    { do: "edit", edits: [{ op: "write", post: "a" }], untold: true },
+    soon,
+    write({ op: "write", post: "b" }),
+    later,
+    write({ op: "write", post: "7" }),
+    end,
+  ]);
+/** What was on its way to a connection that was left arrives late, after the end of the history was lost. */
+const linger = fc
+  .tuple(wait(5, 40), wait(300, 6_000))
+  .map(([soon, later]): Step[] => [
+    { do: "bus", mood: "fine" },
+    { do: "wait", ms: 6_000 },
+    { do: "log", what: "backUp" },
+    { do: "reader", reader: 0, what: "stall" },
+    write({ op: "write", post: "b" }),
+    soon,
+    hidden,
+    { do: "wait", ms: 6_000 },
+    { do: "log", what: "restore" },
+    shown,
+    { do: "wait", ms: 300 },
+    write({ op: "write", post: "a" }),
+    { do: "reader", reader: 0, what: "up" },
+    later,
+  ]);
 const stories = fc.oneof(
   { weight: 8, arbitrary: just() },
   { weight: 1, arbitrary: copyOfLostEnd },
   { weight: 1, arbitrary: parts },
   { weight: 1, arbitrary: doubt },
+  { weight: 1, arbitrary: busy },
+  { weight: 1, arbitrary: unread },
+  { weight: 1, arbitrary: linger },
 );
 
 /** What is looked into: all else is left to chance. */
@@ -246,6 +296,8 @@ export interface Outcome {
   /** Milliseconds of virtual time from the end of the faults until all readers were equal. */
   readonly equalAfter: number;
   readonly resets: number;
+  /** Of all that readers have shown, in order: the same for the same history. */
+  readonly digest: number;
 }
 
 /** Parts that break their contracts. */
@@ -270,7 +322,6 @@ const EQUAL_WITHIN_MS = 180_000;
 /** Lets a history happen; throws {@link Broken} with what the reader saw. */
 export async function happen(history: History, sabotage: Sabotage = {}): Promise<Outcome> {
   const random = chanceFrom(history.seed).next;
-  const truth = new Truth();
   let broken: Broken | undefined;
   const readers: Reader[] = [];
 
@@ -283,14 +334,31 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
       broken ??= error;
     }
   }
-  const look = ({ page, judge }: Reader) => judged(() => judge.look(page.posts, page.cursor, !site.isCut));
+  const lastShown = new Map<Line, string>();
+  let digest = 0;
+  const look = ({ page, judge, line }: Reader) =>
+    judged(() => {
+      const text = judge.look(page.posts, page.cursor, !site.isCut);
+      if (text !== lastShown.get(line)) digest = digestOf(`${line.name} ${text} ${clock.now()}`, digest);
+      lastShown.set(line, text);
+      if (!site.isCut) owed.look(line, text, truth.shown());
+    });
   const lookAtAll = () => {
     for (const reader of readers) look(reader);
   };
 
   const clock = installClock(chanceFrom(history.seed + 1).next, lookAtAll);
+  const owed = timely(clock);
   const bus = faultyBus(random);
+  let busMood = "fine";
+  /** How the bus was before, until what it has lost then is found. */
+  let doubtedUntil = 0;
   let tellsBus = true;
+  function way(): Way {
+    if (!tellsBus || clock.now() < doubtedUntil) return "heads";
+    return busMood === "fine" ? "told" : busMood === "down" ? "down" : "heads";
+  }
+  const truth = new Truth((from, to) => owed.moved(from, to, way()));
   const joined = bus.join();
   const site = await openSite(
     history.log,
@@ -327,7 +395,8 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
     reader.judge = new Judge(truth, line.name);
     const changed = () => look(reader);
     const parts = { line, network, clock, random, channel: CHANNEL, html: text, transport, changed };
-    reader.page = reader.is === "model" ? modelReader(parts) : browsers!.open(parts);
+    reader.page =
+      reader.is === "model" ? modelReader(parts) : browsers!.open(parts, reader.is === "plain client");
   }
 
   async function end(process: Process, kindly: boolean): Promise<void> {
@@ -365,8 +434,11 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
       case "wait":
         return clock.advance(step.ms);
       case "bus":
+        busMood = step.mood;
+        doubtedUntil = clock.now() + 6_000;
         return bus.mood(BUS_MOODS[step.mood]!);
       case "log": {
+        owed.disturbed();
         const acting = site[step.what]();
         await clock.advance(5);
         return acting;
@@ -375,6 +447,7 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
         const index = step.process % processes.length;
         const process = processes[index]!;
         if (step.what === "close" || step.what === "kill") return end(process, step.what === "close");
+        owed.disturbed(process);
         if (step.what !== "start") process.mood = step.what;
         else if (!process.isUp) processes[index] = start();
         break;
@@ -385,6 +458,8 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
         reader!.line.process = step.process;
         break;
       case "cache":
+        // Who is reset meanwhile waits for a fresh page.
+        owed.disturbed();
         if (step.what === "polls") network.cachesPolls.on = true;
         else if (step.what === "fresh") network.fresh();
         else await network.keepCopies();
@@ -445,7 +520,9 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
 
     // The faults end.
     bus.mood({});
+    [busMood, doubtedUntil] = ["fine", clock.now() + 6_000];
     network.fresh();
+    owed.disturbed();
     for (const [index, process] of processes.entries()) {
       process.mood = "fine";
       if (!process.isUp) processes[index] = start();
@@ -465,7 +542,7 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
     await equal();
     check();
     const resets = processes.reduce((sum, { hub }) => sum + hub.stats().resets, 0);
-    return { equalAfter, resets };
+    return { equalAfter, resets, digest };
   } finally {
     for (const { page } of readers) page.close();
     for (const process of processes) {
@@ -481,4 +558,10 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
 
 function readInStore(html: string): string {
   return textOf([...readPage(html).posts.values()]);
+}
+
+function digestOf(text: string, before: number): number {
+  let digest = before;
+  for (let i = 0; i < text.length; i++) digest = (Math.imul(digest, 31) + text.charCodeAt(i)) | 0;
+  return digest;
 }

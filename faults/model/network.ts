@@ -75,6 +75,8 @@ export function startProcess({ log, bus, clock, random }: ProcessParts): Process
 
 /** Bytes that a socket says it holds as soon as its reader takes nothing: more than a hub puts up with. */
 const HELD = 300_000;
+/** More than a hub may have sent to a socket that is full: what was on its way, an answer that came late, and its last words. */
+export const MOST_UNREAD = 12;
 
 export type LineState = "up" | "stalled" | "down";
 
@@ -86,6 +88,8 @@ export class Line {
   /** Transports that something in between does not let through. */
   readonly blocked: Set<string> = new Set();
   readonly links: Set<Link> = new Set();
+  /** What is still to arrive of connections that were left. */
+  readonly late: (() => void)[] = [];
   readonly name: string;
 
   constructor(name: string, process: number) {
@@ -109,11 +113,13 @@ export class Line {
 
   down(): void {
     this.state = "down";
+    this.late.length = 0;
     this.cut();
   }
 
   up(): void {
     this.state = "up";
+    for (const arrive of this.late.splice(0)) arrive();
     for (const link of this.links) link.flush();
   }
 }
@@ -126,6 +132,8 @@ interface LinkEvents {
   gone(): void;
   /** To the server: all has been taken. */
   drained(): void;
+  /** To the judge. */
+  broken(what: string): void;
 }
 
 /** One connection: what is written to it arrives in order, after a while, or not at all. */
@@ -138,6 +146,8 @@ export class Link {
   #clock: Clock;
   isDead = false;
   isCut = false;
+  /** Who writes to it, if it lasts. */
+  process: Process | undefined;
 
   constructor(line: Line, clock: Clock, latency: () => number, events: LinkEvents) {
     this.#line = line;
@@ -163,6 +173,11 @@ export class Link {
   #put(item: string | null): void {
     if (this.isCut) return;
     this.#queue.push(item);
+    if (this.held > 0 && this.#queue.length > MOST_UNREAD) {
+      this.#events.broken(
+        `${this.#line.name} was sent ${this.#queue.length} messages on a connection that takes none`,
+      );
+    }
     this.#due = Math.max(this.#due, this.#clock.now() + this.#latency());
     setTimeout(() => this.#take(), this.#due - this.#clock.now());
   }
@@ -198,11 +213,18 @@ export class Link {
   /**
    * The reader's end leaves; of one that died the server does not hear.
    *
-   * @param lingers What is on the way still arrives, as on a WebSocket that is being closed.
+   * @param lingers What is on the way still arrives, as on a WebSocket that is being closed: on a line that has stalled,
+   *   when that goes on.
    */
   leave(lingers = false): void {
     if (this.isCut) return;
     const wasDead = this.isDead;
+    if (lingers && !wasDead && this.#line.state === "stalled") {
+      const late = this.#queue.filter((item) => item !== null);
+      this.#line.late.push(() => {
+        for (const text of late) this.#events.deliver(text);
+      });
+    }
     if (lingers && !wasDead && this.#line.state === "up") {
       while (this.#queue.length > 0 && this.#queue[0] !== null) {
         const text = this.#queue.shift()!;
@@ -409,8 +431,10 @@ export function createNetwork({
           ended: events.lost,
           gone: () => ws.emit("close"),
           drained: () => duplex.emit("drain"),
+          broken,
         });
         const connected = link;
+        connected.process = process;
         const order = inOrder(line);
         Object.defineProperty(duplex, "writableLength", { get: () => connected.held });
         Object.defineProperty(duplex, "bytesWritten", { get: () => bytes });
@@ -473,7 +497,9 @@ export function createNetwork({
               ended: events.lost,
               gone: () => answer.gone(),
               drained: () => answer.emit("drain"),
+              broken,
             });
+            link.process = process;
             answer.link = link;
             answer.order = (text) => order(/^data: (.*)$/m.exec(text)?.[1] ?? "");
             events.opened();
@@ -534,6 +560,7 @@ export function createNetwork({
           ended: () => isAnswered || reject(fail()),
           gone: () => response.gone(),
           drained() {},
+          broken,
         });
         signal?.addEventListener("abort", () => {
           link!.leave();

@@ -34,6 +34,13 @@ export class Truth {
   /** What the page showed at each cursor. */
   readonly #atCursor = new Map<string, string>();
   #kept: ReadonlyMap<string, Post> | undefined;
+  #shown = "";
+  readonly #moved: (from: string, to: string) => void;
+
+  /** @param moved Told of each change, in order. */
+  constructor(moved: (from: string, to: string) => void = () => {}) {
+    this.#moved = moved;
+  }
 
   get(id: string): Post | undefined {
     return this.#posts.get(id);
@@ -43,10 +50,13 @@ export class Truth {
   put(id: string, post: Post): void {
     this.#posts.set(id, post);
     this.#live(id, stateOf(post));
+    this.#move();
   }
 
   remove(id: string): void {
-    if (this.#posts.delete(id)) this.#live(id, ABSENT);
+    if (!this.#posts.delete(id)) return;
+    this.#live(id, ABSENT);
+    this.#move();
   }
 
   /** That is what `cursor` stands for. One that `isNew` must never have been given out before. */
@@ -72,6 +82,7 @@ export class Truth {
       if (is !== was) this.#live(id, was);
     }
     this.#posts = new Map(kept);
+    this.#move();
     return true;
   }
 
@@ -81,7 +92,13 @@ export class Truth {
 
   /** The page as one text, newest first. */
   shown(): string {
-    return textOf([...this.#posts].reverse().map(([id, { mark, show }]) => ({ id, show, mark })));
+    return this.#shown;
+  }
+
+  #move(): void {
+    const from = this.#shown;
+    this.#shown = textOf([...this.#posts].reverse().map(([id, { mark, show }]) => ({ id, show, mark })));
+    if (this.#shown !== from) this.#moved(from, this.#shown);
   }
 
   /** What the page is known to have shown at a cursor. */
@@ -113,8 +130,12 @@ export class Judge {
     this.#name = name;
   }
 
-  /** @param isWhole whether a cursor stands for all up to it, and nothing after (updates were not cut). */
-  look(posts: readonly Seen[], cursor: string, isWhole: boolean): void {
+  /**
+   * Returns the page as one text.
+   *
+   * @param isWhole whether a cursor stands for all up to it, and nothing after (updates were not cut).
+   */
+  look(posts: readonly Seen[], cursor: string, isWhole: boolean): string {
     const text = textOf(posts);
     if (text !== this.#before) {
       this.#before = text;
@@ -124,6 +145,7 @@ export class Judge {
     if (isWhole && expected !== undefined && expected !== text) {
       throw new Broken(`${this.#name} is at ${cursor} and shows [${text}], which was then [${expected}]`);
     }
+    return text;
   }
 
   #judge(posts: readonly Seen[]): void {
