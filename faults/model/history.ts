@@ -5,6 +5,7 @@ import { random as chanceFrom } from "../random.ts";
 import { type Browsers, installBrowsers } from "./browser.ts";
 import { type BusMood, faultyBus } from "./bus.ts";
 import { installClock } from "./clock.ts";
+import { type LiveReader, liveReader } from "./live-reader.ts";
 import { createNetwork, Line, type LogMood, MOST_UNREAD, type Process, startProcess } from "./network.ts";
 import { modelReader, type OpenPage, readPage, type TransportName } from "./reader.ts";
 import { CHANNEL, type Edit, LOG_KINDS, type LogKind, openSite, POSTS } from "./site.ts";
@@ -49,8 +50,8 @@ export interface History {
 
 // --- what may happen ---------------------------------------------------------------------------------------
 
-/** From PROTOCOL.md; the client; and the client that knows WebSockets alone. */
-const READERS = ["model", "client", "plain client"] as const;
+/** From PROTOCOL.md; the client; the client that knows WebSockets alone; and one that knows no cursors. */
+const READERS = ["model", "client", "plain client", "live only"] as const;
 export type ReaderKind = (typeof READERS)[number];
 const TRANSPORTS = ["websocket", "sse", "polling"] as const;
 const post = fc.constantFrom(...POSTS);
@@ -311,7 +312,7 @@ export interface Sabotage {
 interface Reader {
   readonly is: ReaderKind;
   readonly line: Line;
-  page: OpenPage;
+  page: OpenPage | LiveReader;
   judge: Judge;
   transport: TransportName;
 }
@@ -338,6 +339,7 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
   let digest = 0;
   const look = ({ page, judge, line }: Reader) =>
     judged(() => {
+      if ("judge" in page) return site.isCut || page.judge();
       const text = judge.look(page.posts, page.cursor, !site.isCut);
       if (text !== lastShown.get(line)) digest = digestOf(`${line.name} ${text} ${clock.now()}`, digest);
       lastShown.set(line, text);
@@ -395,8 +397,10 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
     reader.judge = new Judge(truth, line.name);
     const changed = () => look(reader);
     const parts = { line, network, clock, random, channel: CHANNEL, html: text, transport, changed };
-    reader.page =
-      reader.is === "model" ? modelReader(parts) : browsers!.open(parts, reader.is === "plain client");
+    if (reader.is === "live only") reader.page = liveReader(parts, truth);
+    else
+      reader.page =
+        reader.is === "model" ? modelReader(parts) : browsers!.open(parts, reader.is === "plain client");
   }
 
   async function end(process: Process, kindly: boolean): Promise<void> {
@@ -489,7 +493,7 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
   async function equal(): Promise<number> {
     const began = clock.now();
     for (;;) {
-      const behind = readers.find(({ page }) => textOf(page.posts) !== truth.shown());
+      const behind = readers.find(({ page }) => !("judge" in page) && textOf(page.posts) !== truth.shown());
       if (!behind) return clock.now() - began;
       if (clock.now() - began > EQUAL_WITHIN_MS) {
         throw new Broken(
