@@ -278,6 +278,9 @@ describe("what a browser is sent", () => {
   );
 });
 
+/** A page trusts what its own server sends: the others would run. */
+const harmless = messages.filter((text) => !/onerror|onclick|script|iframe/i.test(text));
+
 describe("what Chromium is sent", () => {
   let browser: Browser;
   let site: Site;
@@ -289,8 +292,6 @@ describe("what Chromium is sent", () => {
     await site.close();
   });
 
-  // A page trusts what its own server sends: this would run.
-  const harmless = messages.filter((text) => !/onerror|onclick|script|iframe/i.test(text));
   fuzz(
     "throws nothing, and is over when the server is right again",
     fc.array(harmless, { minLength: 1, maxLength: 40 }),
@@ -323,7 +324,82 @@ describe("what Chromium is sent", () => {
         await close();
       }
     },
-    0.02,
+    0.01,
+  );
+});
+
+describe("what a hosted service brings", () => {
+  let browser: Browser;
+  let site: Site;
+  beforeAll(async () => {
+    [browser, site] = await Promise.all([launchBrowser(), bundle("hosted-global.ts").then(startSite)]);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await site.close();
+  });
+
+  const JOINED = '{"event":"pusher_internal:subscription_succeeded","channel":"page"}';
+  const brought = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: harmless.map((data) => JSON.stringify({ event: "update", channel: "page", data })),
+    },
+    {
+      weight: 1,
+      arbitrary: values.map((data) => JSON.stringify({ event: "update", channel: "page", data })),
+    },
+    { weight: 1, arbitrary: harmless },
+    { weight: 1, arbitrary: fc.constant(JOINED) },
+  );
+  fuzz(
+    "throws nothing, and is over when service and server are right again",
+    fc.tuple(fc.array(brought, { minLength: 1, maxLength: 30 }), fc.array(harmless, { maxLength: 4 })),
+    async ([fromService, fromServer]) => {
+      const { page, errors, close } = await openTab(browser);
+      try {
+        const script = `new PusherWebsocketPublisher("http://${site.host}", { service: "ws://${site.host}", key: "k" }).start()`;
+        site.page = () => html([{ id: "a", at: 1 }], { cursor: "e.2", script });
+        let isRight = false;
+        await page.route(
+          (url) => url.pathname.startsWith("/updates/"),
+          (route) => {
+            const cursor = new URL(route.request().url()).searchParams.get("cursor");
+            const heartbeat = `{"renders":{},"removals":[],"cursor":"${RIGHT}.5"`;
+            const right = cursor === `${RIGHT}.5` ? `${heartbeat}}` : `${heartbeat},"reset":true}`;
+            return route.fulfill({ body: isRight ? right : (fromServer.shift() ?? "") });
+          },
+        );
+        await page.clock.install();
+        await page.goto(`http://${site.host}/`);
+        const peer = await site.peer();
+        peer.send(JOINED);
+        await inState(page, "live");
+        await stopClock(page);
+        for (const text of fromService) peer.send(text);
+        // Some of it makes the page ask the server.
+        await page.clock.fastForward(10_000);
+        site.page = () => html([{ id: "b", at: 1 }], { cursor: `${RIGHT}.5` });
+        isRight = true;
+        for (const { socket } of [peer, ...(site.waiting ? [await site.peer()] : [])]) socket.close();
+        await inState(page, "waiting");
+        const later = () => page.clock.fastForward(20_000).then(() => site.waiting);
+        await expect.poll(later, { timeout: 20_000 }).toBe(1);
+        const next = await site.peer();
+        next.send(JOINED);
+        const isAt = () =>
+          page.clock.fastForward(3_000).then(() => page.locator("#live-posts").getAttribute("data-cursor"));
+        await expect.poll(isAt, { timeout: 20_000 }).toBe(`${RIGHT}.5`);
+        const data = JSON.stringify({ renders: { c: render("c", 2) }, removals: [], cursor: `${RIGHT}.6` });
+        next.send(JSON.stringify({ event: "update", channel: "page", data }));
+        await atCursor(page, `${RIGHT}.6`);
+        expect(await shown(page)).toEqual(["c", "b"]);
+        expect(errors).toEqual([]);
+      } finally {
+        await close();
+      }
+    },
+    0.01,
   );
 });
 
