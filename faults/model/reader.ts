@@ -66,8 +66,6 @@ export function modelReader(parts: ReaderParts): OpenPage {
   let resync: Resync | undefined;
   /** The last word of the connection held about where it is. */
   let told: CursorParts | undefined;
-  /** Where what the last reset took back begins. */
-  let lost: CursorParts | undefined;
 
   function leave(): void {
     clearTimeout(timer);
@@ -149,18 +147,13 @@ export function modelReader(parts: ReaderParts): OpenPage {
   function take(frame: Frame, reconnect: () => void): void {
     if (frame.retry) retry = frame.retry;
     const [own, its] = [partsOf(cursor), partsOf(frame.cursor ?? "")];
-    // [2, 4] Not about its own cursor, or out of a cache that has it from a history that is over.
-    const isAhead = frame.reset && !resync && own && told && own.seq > told.seq;
-    const isOfLost = !frame.reset && isLost(its);
-    if (isAhead || isOfLost) {
+    // [2] Not about its own cursor.
+    if (frame.reset && !resync && own && told && own.seq > told.seq) {
       reconnect();
       return;
     }
     if (frame.cursor) attempts = 0;
     if (frame.reset) {
-      lost = undefined;
-      if (own && its && own.epoch !== its.epoch) lost = { epoch: own.epoch, seq: 0 };
-      else if (own && its && own.seq > its.seq) lost = { epoch: own.epoch, seq: its.seq + 1 };
       resync = { head: frame.cursor!, buffer: [] };
       told = its;
       void catchUp(resync, reconnect);
@@ -168,18 +161,18 @@ export function modelReader(parts: ReaderParts): OpenPage {
     else follow(frame, reconnect);
   }
 
-  function isLost(its: CursorParts | undefined): boolean {
-    return lost !== undefined && its?.epoch === lost.epoch && its.seq >= lost.seq;
-  }
-
   /** [2] `false`: the connection is left. */
   function follow(frame: Frame, reconnect: () => void): boolean {
     const [own, its, before] = [partsOf(cursor), partsOf(frame.cursor ?? ""), told];
     told = its ?? told;
-    if (own && its && own.epoch === its.epoch && its.seq <= own.seq) return true;
-    if (own && its && own.epoch !== its.epoch && before && own.seq > before.seq) {
-      reconnect();
-      return false;
+    if (own && its) {
+      const isHeartbeat = Object.keys(frame.renders).length + frame.removals.length === 0;
+      const isElsewhere = own.epoch !== its.epoch || (isHeartbeat && its.seq < own.seq);
+      if (before && own.seq > before.seq && isElsewhere) {
+        reconnect();
+        return false;
+      }
+      if (own.epoch === its.epoch && its.seq <= own.seq) return true;
     }
     for (const [id, { show, content, at }] of Object.entries(frame.renders)) {
       posts.set(id, { id, at, show, mark: show ? markOf(content) : "" });
@@ -199,7 +192,7 @@ export function modelReader(parts: ReaderParts): OpenPage {
       if (resync !== own) return;
       const its = copy && partsOf(copy.cursor);
       const isNamed = own.buffer.some((frame) => partsOf(frame.cursor ?? "")?.epoch === its?.epoch);
-      if (copy && its && !isLost(its) && (its.epoch === reset.epoch ? its.seq >= reset.seq : isNamed)) {
+      if (copy && its && (its.epoch === reset.epoch ? its.seq >= reset.seq : isNamed)) {
         resync = undefined;
         posts = copy.posts;
         cursor = copy.cursor;

@@ -35,8 +35,6 @@ export class LivePage {
   #resync: Resync | undefined;
   /** The number of the cursor that the connection held was opened from, or of the last that it has brought. */
   #told: number | undefined;
-  /** The epoch whose end was taken back, by the last reset. A cache may still have answers that lead there. */
-  #lost: string | undefined;
 
   /** @param url Gives the URL of the page's own HTML, for a resync. */
   constructor(list: HTMLElement, url: () => string, events: PageEvents) {
@@ -59,16 +57,12 @@ export class LivePage {
   take(frame: Frame): boolean | undefined {
     const cursor = parseCursor(frame.cursor);
     const own = parseCursor(this.cursor);
-    const told = this.#told;
     const resync = this.#resync;
-    // How far the frame is beyond the page; of another epoch that cannot be said.
-    const step = cursor && own && cursor.epoch === own.epoch ? cursor.seq - own.seq : Number.NaN;
-    // The page's HTML was ahead of this connection: the server's word is about where the connection was.
-    const isAhead = own && told! < own.seq;
+    // The page's HTML was ahead of this connection, whose word on where it is need not be about the page.
+    const isAhead = own && this.#told! < own.seq;
     if (frame.reset) {
       if (!cursor) return true;
       if (isAhead && !resync) return void this.#events.onDoubt();
-      this.#lost = step >= 0 ? undefined : own?.epoch;
       this.resync(frame.cursor!);
       this.#told = cursor.seq;
       return true;
@@ -77,10 +71,16 @@ export class LivePage {
       resync.buffer.push(frame);
       // Else nothing is wrong with what is new, and a page that cannot be fetched must not go deaf. It moves no cursor.
       if (resync.isReset) return true;
-    } else {
-      this.#told = cursor?.seq ?? told;
-      if (step <= 0) return true;
-      if (cursor && (cursor.epoch === this.#lost || (!step && isAhead))) return void this.#events.onDoubt();
+    } else if (cursor) {
+      this.#told = cursor.seq;
+      if (own) {
+        const isOld = cursor.epoch === own.epoch && cursor.seq <= own.seq;
+        const isHeartbeat = !frame.removals[0] && !Object.keys(frame.renders)[0];
+        if (isAhead && (isOld ? isHeartbeat && cursor.seq < own.seq : cursor.epoch !== own.epoch)) {
+          return void this.#events.onDoubt();
+        }
+        if (isOld) return true;
+      }
     }
     return this.#change(
       () => this.#posts.apply(frame.renders, frame.removals),
@@ -117,9 +117,8 @@ export class LivePage {
       const { cursor } = copy.dataset;
       const parts = parseCursor(cursor);
       if (!parts) return !cursor;
-      if (!reset || cursor === head) return true;
-      if (parts.epoch === this.#lost) return false;
-      return parts.epoch === reset.epoch ? parts.seq > reset.seq : resync.buffer.some(isOf(parts.epoch));
+      if (!reset) return true;
+      return parts.epoch === reset.epoch ? parts.seq >= reset.seq : resync.buffer.some(isOf(parts.epoch));
     };
 
     const at = head ?? `${Date.now()}`;

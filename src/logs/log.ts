@@ -9,7 +9,8 @@ export const MAX_SINCE_BYTES = 1_000_000;
  *
  * - `entry`: all of it, compacted to one update. Its cursor is the head, or, with `more`, a place on the way
  *   there: ask again from it.
- * - `reset`: the cursor does not hold; the value is the head.
+ * - `reset`: the cursor does not hold; the value is the head. Its epoch is of no end that was lost: where one may be, it
+ *   begins with this answer.
  */
 export type Since = { readonly entry: Entry; readonly more: boolean } | { readonly reset: Cursor };
 
