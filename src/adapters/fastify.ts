@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import type { Hub } from "../hub/hub.ts";
 import { placeOf } from "./paths.ts";
-import { acceptor, onUpgrade } from "./upgrades.ts";
+import { acceptor, ignore, onUpgrade } from "./upgrades.ts";
 import { wsTransport } from "./ws-frames.ts";
 
 export interface FastifyAdapterOptions {
@@ -74,5 +74,3 @@ export async function fastifyWebSocket(app: FastifyInstance, { hub }: FastifyAda
     terminate();
   });
 }
-
-const ignore = () => {};

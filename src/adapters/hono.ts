@@ -98,12 +98,12 @@ export function honoWebSocket(
   };
 
   function onNode(answer: Admitted<Buffer>, socket: Duplex): HonoEvents {
-    let opened = false;
+    const cancel = () => answer.cancel();
     // A handshake that `ws` refuses is told to nobody, but its socket closes.
-    socket.once("close", () => opened || answer.cancel());
+    socket.once("close", cancel);
     return {
       onOpen(_event, { raw }) {
-        opened = true;
+        socket.off("close", cancel);
         readers.open(answer, raw as WsSocket, socket);
       },
     };

@@ -3,11 +3,10 @@ import type { Duplex } from "node:stream";
 import type { Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { placeOf } from "./paths.ts";
-import { acceptor, onUpgrade } from "./upgrades.ts";
+import { acceptor, ignore, onUpgrade } from "./upgrades.ts";
 import { wsTransport } from "./ws-frames.ts";
 
 const MAX_HEADER_WAIT_MS = 10_000;
-const ignore = () => {};
 
 export interface NodeAdapterOptions {
   /** The reader's address, for limits. Default: the socket's. */

@@ -73,7 +73,7 @@ export function nodeSse(hub: Hub, options: NodeAdapterOptions = {}): NodeHandler
           taken: () => socket.bytesWritten - socket.writableLength,
           cut: () => socket.destroy(),
         });
-        response.on("drain", reader.drained);
+        response.on("drain", () => reader.drained());
         response.on("close", () => {
           forget();
           reader.closed();

@@ -51,8 +51,12 @@ function stateOf(server: Server): State {
   return state;
 }
 
+/** For a socket whose errors nobody waits for: without a listener one would end the process. */
+export const ignore = (): void => {};
+
 /** Answers upgrades with `ws`, and holds the readers that came of it. */
 export interface Acceptor {
+  /** Takes {@link ignore} off the socket. */
   accept(answer: Admitted<Buffer>, request: IncomingMessage, socket: Duplex, head: Buffer): void;
   terminate: WsReaders["terminate"];
 }
@@ -76,11 +80,12 @@ export function acceptor(): Acceptor {
         socket.destroy();
         return;
       }
-      let opened = false;
+      const cancel = () => answer.cancel();
       // ws answers a malformed handshake itself, and closes the socket.
-      socket.once("close", () => opened || answer.cancel());
+      socket.once("close", cancel);
       (offersDeflate(request) ? deflating : plain).handleUpgrade(request, socket, head, (ws) => {
-        opened = true;
+        // What only the upgrade needed is not to be held for as long as the reader stays; of errors ws hears by itself.
+        socket.off("close", cancel).off("error", ignore);
         readers.open(answer, ws, socket, ws.extensions !== "");
       });
     },

@@ -1,8 +1,8 @@
 import type { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
-import type { Admitted, Connection } from "../hub/connection.ts";
+import type { Admitted, Connection, Reader } from "../hub/connection.ts";
 import { EXPELLED_MS, EXPELS, LOOKED_AT_MS, patienceFor } from "./patience.ts";
-import { periodic } from "./periodic.ts";
+import { type Periodic, periodic } from "./periodic.ts";
 import { deflated } from "./ws-frames.ts";
 
 /** What is used of a `WebSocket` of the library `ws`: it reads, pings and closes. */
@@ -33,19 +33,9 @@ export function wsReaders(): WsReaders {
 
   return {
     open(answer, ws, socket, deflates = false) {
-      const one = new WsReader(ws, socket, deflates);
+      const one = new WsReader(ws, socket, deflates, all);
       all.add(one);
-      const reader = answer.open(one);
-      ws.on("message", (data: Buffer) => reader.message(data.length));
-      ws.on("pong", () => {
-        one.answered = true;
-      });
-      ws.on("error", () => one.expel()); // ws has sent the code
-      ws.on("close", () => {
-        all.delete(one);
-        reader.closed();
-      });
-      socket.on("drain", reader.drained);
+      one.opened(answer.open(one));
     },
 
     terminate() {
@@ -54,11 +44,42 @@ export function wsReaders(): WsReaders {
   };
 }
 
-/** A class, for there is one for each reader: its methods are shared. */
+/** Where the library's socket and Node's keep their reader: listeners that find it there are the same for all. */
+const READER = Symbol("reader");
+
+interface Held {
+  [READER]?: WsReader;
+}
+
+function onMessage(this: Held, data: Buffer): void {
+  this[READER]!.reader!.message(data.length);
+}
+
+function onPong(this: Held): void {
+  this[READER]!.answered = true;
+}
+
+/** `ws` has sent the code. */
+function onError(this: Held): void {
+  this[READER]!.expel();
+}
+
+function onClose(this: Held): void {
+  this[READER]!.left();
+}
+
+function onDrain(this: Held): void {
+  this[READER]!.reader!.drained();
+}
+
+/** A class, for there is one for each reader, which most of the time only costs memory: its methods are shared. */
 class WsReader implements Connection<Buffer> {
-  readonly ws: WsSocket;
-  readonly #socket: Duplex & { readonly bytesWritten?: number };
+  readonly ws: WsSocket & Held;
+  /** Once the hub knows it. */
+  reader: Reader | null = null;
+  readonly #socket: Duplex & Held & { readonly bytesWritten?: number };
   readonly #deflates: boolean;
+  readonly #all: Periodic<WsReader>;
   /** The last ping. */
   answered = true;
   /** Looks since then without an answer. */
@@ -69,10 +90,24 @@ class WsReader implements Connection<Buffer> {
   #arrived = 0;
   #isExpelled = false;
 
-  constructor(ws: WsSocket, socket: Duplex, deflates: boolean) {
+  constructor(ws: WsSocket, socket: Duplex, deflates: boolean, all: Periodic<WsReader>) {
     this.ws = ws;
     this.#socket = socket;
     this.#deflates = deflates;
+    this.#all = all;
+  }
+
+  opened(reader: Reader): void {
+    this.reader = reader;
+    this.ws[READER] = this;
+    this.#socket[READER] = this;
+    this.ws.on("message", onMessage).on("pong", onPong).on("error", onError).on("close", onClose);
+    this.#socket.on("drain", onDrain);
+  }
+
+  left(): void {
+    this.#all.delete(this);
+    this.reader!.closed();
   }
 
   /**

@@ -14,17 +14,23 @@ export interface Connections {
 
 /** Node counts a connection without a first request as busy: here it is idle. */
 export function trackConnections(app: FastifyInstance): Connections {
-  /** Answers under way, by connection. Sockets that became WebSockets are the adapter's. */
+  /** Answers under way, by connection, but for those that became WebSockets: these are the adapter's. */
   const connections = new Map<Socket, Set<ServerResponse>>();
-  const upgraded = new WeakSet<Socket>();
   let isAnnouncing = false;
   let isEnding = false;
 
+  function forget(this: Socket): void {
+    connections.delete(this);
+  }
+
   app.server.on("connection", (socket: Socket) => {
     connections.set(socket, new Set());
-    socket.once("close", () => connections.delete(socket));
+    socket.once("close", forget);
   });
-  watchUpgrades(app.server, (_request, socket) => upgraded.add(socket as Socket));
+  watchUpgrades(app.server, (_request, socket) => {
+    connections.delete(socket as Socket);
+    socket.off("close", forget);
+  });
   // Before Fastify, which answers some requests within this event.
   app.server.prependListener("request", ({ socket }, response) => {
     const answers = connections.get(socket);
@@ -43,7 +49,7 @@ export function trackConnections(app: FastifyInstance): Connections {
   }
 
   function cut(isDue: (answers: number) => boolean): void {
-    for (const [socket, { size }] of connections) if (!upgraded.has(socket) && isDue(size)) socket.destroy();
+    for (const [socket, { size }] of connections) if (isDue(size)) socket.destroy();
   }
 
   return {

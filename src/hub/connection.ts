@@ -73,7 +73,7 @@ export interface Admitted<F> {
   cancel(): void;
 }
 
-/** What the adapter tells the hub of one reader. */
+/** What the adapter tells the hub of one reader. Methods: `() => reader.closed()` is a listener, `reader.closed` is none. */
 export interface Reader {
   /** A message came from the reader: its size in bytes. */
   message(bytes: number): void;

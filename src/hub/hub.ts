@@ -143,22 +143,51 @@ export interface CloseOptions {
 
 export type RetryWindow = readonly [minMs: number, maxMs: number];
 
-interface Member {
+/** What the hub does when a reader says something. */
+interface Hears {
+  message(member: Member, bytes: number): void;
+  drained(member: Member): void;
+  closed(member: Member): void;
+}
+
+/** A class, for there is one for each reader, which most of the time only costs memory: its methods are shared. */
+class Member implements Reader {
   readonly channel: Channel;
   readonly address: string | undefined;
   readonly transport: Transport<unknown>;
-  connection: Connection | null;
+  readonly #hub: Hears;
+  connection: Connection | null = null;
   /** Where a reader that lags is; `null` for those at the channel's head. */
-  cursor: Cursor | null;
+  cursor: Cursor | null = null;
   /** Nothing was sent yet to one that is to be greeted. */
   isGreeted: boolean;
   /** Asks the log, or waits for it. */
-  busy: boolean;
-  messages: number;
-  windowEnds: number;
-  gone: boolean;
+  busy = false;
+  messages = 0;
+  windowEnds = 0;
+  gone = false;
   /** Told to come back later: it is sent nothing any more. */
-  isAway: boolean;
+  isAway = false;
+
+  constructor(hub: Hears, channel: Channel, address: string | undefined, transport: Transport<unknown>) {
+    this.#hub = hub;
+    this.channel = channel;
+    this.address = address;
+    this.transport = transport;
+    this.isGreeted = !transport.greets;
+  }
+
+  message(bytes: number): void {
+    this.#hub.message(this, bytes);
+  }
+
+  drained(): void {
+    this.#hub.drained(this);
+  }
+
+  closed(): void {
+    this.#hub.closed(this);
+  }
 }
 
 interface Channel {
@@ -603,19 +632,7 @@ export function createHub({
     }
     if (address !== undefined) addresses.set(address, connections + 1);
     const channel = enter(id);
-    const member: Member = {
-      channel,
-      address,
-      transport: transport as Transport<unknown>,
-      connection: null,
-      cursor: null,
-      isGreeted: !transport.greets,
-      busy: false,
-      gone: false,
-      isAway: false,
-      messages: 0,
-      windowEnds: 0,
-    };
+    const member = new Member(hears, channel, address, transport as Transport<unknown>);
     try {
       await channel.ready;
     } catch (error) {
@@ -640,11 +657,7 @@ export function createHub({
     channel.lagging.add(member);
     if (lastWords) sendAway(member, lastWords);
     else catchUp(member);
-    return {
-      message: (bytes) => hearReader(member, bytes),
-      drained: () => catchUp(member),
-      closed: () => goodbye(member),
-    };
+    return member;
   }
 
   /** A reader has nothing to say; it may say it a little. */
@@ -675,6 +688,8 @@ export function createHub({
     }
     if (isClosing && counts.readers === 0) everybodyLeft();
   }
+
+  const hears: Hears = { message: hearReader, drained: catchUp, closed: goodbye };
 
   // --- timers: a few for all -----------------------------------------------------------------------------
 

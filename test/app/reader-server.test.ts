@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { Agent, get, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
@@ -5,6 +6,26 @@ import { text as textOf } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { request, startTestServer, type TestServer, text } from "../support/server.ts";
+
+it("keeps no listener for each connection that became a WebSocket", async () => {
+  const server = await startTestServer();
+  const sockets: Socket[] = [];
+  const take = (message: unknown) => sockets.push((message as { socket: Socket }).socket);
+  subscribe("net.server.socket", take);
+  try {
+    for (let reader = 0; reader < 2; reader++) {
+      await once(new WebSocket(`${server.url.replace("http", "ws")}/ws/channel/welcome/`), "open");
+    }
+    const [some, others] = sockets.map((socket) =>
+      socket.eventNames().map((event) => [event, ...socket.rawListeners(event)]),
+    );
+    expect(some).toContainEqual(["drain", expect.any(Function)]);
+    expect(others).toEqual(some);
+  } finally {
+    unsubscribe("net.server.socket", take);
+    await server.close();
+  }
+});
 
 describe("a server that drains", () => {
   let server: TestServer;
