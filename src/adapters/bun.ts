@@ -1,14 +1,23 @@
-import type { Admitted, Reader, Transport } from "../hub/connection.ts";
+import type { Admitted, Connection, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { MAX_MESSAGE_BYTES, placeOf } from "./paths.ts";
 
 /** Bun pings in time, and ends who neither answers nor takes a byte for this long. */
 const IDLE_SECONDS = 60;
+/** Bun's own default, in bytes. What is sent or published to a socket that holds more is dropped. */
+const BACKPRESSURE_LIMIT = 16 * 1024 * 1024;
+/**
+ * Bun does not tell to whom it dropped what was published, so nothing may be: a socket holds the hub's 256 kB at most, the 32
+ * frames of up to 16 kB that Bun keeps until it writes, and what is published now, in UTF-16 code units (of 3 bytes at most).
+ */
+const MAX_PUBLISHED_LENGTH = 1_000_000;
+const PUBLISHED_UNDROPPED = 4 * 1024 * 1024;
 
 /** What the adapter uses of Bun's `Server`. */
 export interface BunServer {
   upgrade(request: Request, options: { data?: unknown }): boolean;
   requestIP(request: Request): { readonly address: string } | null;
+  publish(topic: string, text: string): number;
 }
 
 /** What the adapter uses of Bun's `ServerWebSocket`. */
@@ -18,6 +27,9 @@ export interface BunSocket {
   close(code: number, reason: string): void;
   terminate(): void;
   getBufferedAmount(): number;
+  subscribe(topic: string): void;
+  unsubscribe(topic: string): void;
+  ping(): number;
 }
 
 /** The handlers of `Bun.serve({ websocket })` that readers share with sockets of your own. */
@@ -67,6 +79,18 @@ export function bunWebSocket(
     base = "",
   } = options;
 
+  const backpressureLimit = others?.backpressureLimit ?? BACKPRESSURE_LIMIT;
+  const canPublish = Number(backpressureLimit) >= PUBLISHED_UNDROPPED;
+  const prefix = `tidings ${++adapters} `;
+  const transports = new WeakMap<BunServer, Transport<string>>();
+  function transportOf(server: BunServer): Transport<string> {
+    const known = transports.get(server);
+    if (known) return known;
+    const transport = canPublish ? publishing(server, prefix) : texts;
+    transports.set(server, transport);
+    return transport;
+  }
+
   return {
     async fetch(request, server) {
       const { pathname, search } = new URL(request.url);
@@ -78,7 +102,7 @@ export function bunWebSocket(
         origin: request.headers.get("origin") ?? undefined,
         host: hostOf(request),
         address: addressOf(request, server),
-        transport,
+        transport: transportOf(server),
       });
       if ("status" in answer) return refuse(answer.status, answer.reason, answer.retryAfter);
       if (server.upgrade(request, { data: new Seat(answer) })) return undefined;
@@ -90,6 +114,7 @@ export function bunWebSocket(
     websocket: {
       maxPayloadLength: MAX_MESSAGE_BYTES,
       idleTimeout: IDLE_SECONDS,
+      backpressureLimit: BACKPRESSURE_LIMIT,
       ...others,
       open(socket) {
         if (!(socket.data instanceof Seat)) return others?.open?.(socket);
@@ -113,12 +138,42 @@ export function bunWebSocket(
   };
 }
 
-/** A string goes out as a text frame. Bun's own pub/sub would not tell which reader has not taken it. */
-const transport: Transport<string> = { encode: (text) => text };
+/** A string goes out as a text frame. */
+const texts: Transport<string> = { encode: (text) => text };
 
-/** What Bun keeps with a reader's socket: tells it from sockets of others. */
-class Seat {
+/** Topics of one adapter are not another's on the same server, nor the site's own. */
+let adapters = 0;
+
+/**
+ * Readers at the head of a page are subscribed to a topic of Bun's. It writes what was published to it in one turn of the
+ * event loop at the turn's end, in one write a socket; before that, what is sent to a socket goes after it.
+ */
+function publishing(server: BunServer, prefix: string): Transport<string> {
+  return {
+    ...texts,
+    topics: {
+      subscribe: (connection, topic) => (connection as Seat).socket!.subscribe(prefix + topic),
+      unsubscribe(connection, topic) {
+        const { socket } = connection as Seat;
+        // What is sent makes Bun write first what was published: up to 1.4.0, unsubscribing forgets that.
+        socket!.ping();
+        socket!.unsubscribe(prefix + topic);
+      },
+      publish(topic, texts) {
+        let length = 0;
+        for (const text of texts) length += text.length;
+        if (length > MAX_PUBLISHED_LENGTH) return false;
+        for (const text of texts) server.publish(prefix + topic, text);
+        return true;
+      },
+    },
+  };
+}
+
+/** What Bun keeps with a reader's socket: tells it from sockets of others. A class, for there is one for each reader. */
+class Seat implements Connection<string> {
   readonly #admitted: Admitted<string>;
+  socket: BunSocket | undefined;
   reader: Reader | undefined;
   #left = false;
 
@@ -127,16 +182,8 @@ class Seat {
   }
 
   take(socket: BunSocket): void {
-    this.reader = this.#admitted.open({
-      send(frame) {
-        // 0: it was dropped. A reader must not miss one unknowingly; it comes back with its cursor.
-        if (socket.send(frame) === 0) socket.terminate();
-      },
-      close: (code, reason) => socket.close(code, reason),
-      get bufferedAmount() {
-        return socket.getBufferedAmount();
-      },
-    });
+    this.socket = socket;
+    this.reader = this.#admitted.open(this);
     // A hub that is closing sends away at once; Bun tells of it before `open` has returned.
     if (this.#left) this.reader.closed();
   }
@@ -144,6 +191,19 @@ class Seat {
   leave(): void {
     this.#left = true;
     this.reader?.closed();
+  }
+
+  send(text: string): void {
+    // 0: it was dropped. A reader must not miss one unknowingly; it comes back with its cursor.
+    if (this.socket!.send(text) === 0) this.socket!.terminate();
+  }
+
+  close(code: number, reason: string): void {
+    this.socket!.close(code, reason);
+  }
+
+  get bufferedAmount(): number {
+    return this.socket!.getBufferedAmount();
   }
 }
 

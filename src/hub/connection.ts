@@ -22,6 +22,8 @@ export interface Transport<F> {
   encode(text: string, cursor: Cursor): F;
   /** Makes one of several frames that fall due together, in their order. Without it they are sent one by one. */
   join?(frames: readonly F[]): F;
+  /** A library's own way to write to many: readers who have missed nothing are written to by it, others with `send`. */
+  readonly topics?: Topics<F>;
   /** A reader who has missed nothing gets a heartbeat at once: it shows that nothing holds the stream up. */
   readonly greets?: boolean;
   /**
@@ -29,6 +31,22 @@ export interface Transport<F> {
    * whose epochs begin at 0.
    */
   readonly knowsNoReset?: boolean;
+}
+
+/**
+ * What a library itself writes to all connections that it knows to be subscribed to a topic. A topic is a page's channel id.
+ * Each connection gets what it was sent and what was published to it while it was subscribed in the order of the calls.
+ */
+export interface Topics<F> {
+  /** Called as soon as a reader has been sent all that there is; one that is closed needs no `unsubscribe`. */
+  subscribe(connection: Connection<F>, topic: string): void;
+  /** The reader has been sent what was published before, and gets nothing that is published after. */
+  unsubscribe(connection: Connection<F>, topic: string): void;
+  /**
+   * Writes frames, in their order, to all who are subscribed; whose `bufferedAmount` was too much has just been
+   * unsubscribed. `false`: to none of them, for the library might drop what is so large; then they are sent to each.
+   */
+  publish(topic: string, frames: readonly F[]): boolean;
 }
 
 /** Who asks for a page, and from where in its history: what is known before there is an answer. */

@@ -466,32 +466,66 @@ export function createHub({
   function advance(channel: Channel, frames: Frames): void {
     const before = channel.head;
     setHead(channel, frames.cursor);
+    sendToCurrent(channel, frames, before);
+    for (const member of channel.lagging) catchUp(member);
+  }
+
+  /** Whose socket is full lags from where it is. */
+  function sendToCurrent(channel: Channel, frames: Frames, before: Cursor): void {
     channel.lastFrame = Date.now();
     let transport: Transport<unknown> | undefined;
+    let isPublished = false;
     let isJoined = true;
     let frame: unknown;
     let sent = 0;
+    const published = new Set<Transport<unknown>>();
     for (const member of channel.current) {
       const connection = member.connection!;
       const isPassed = frames.isReset && member.transport.knowsNoReset;
       if (isPassed || connection.bufferedAmount > MAX_BUFFERED_BYTES) {
-        member.cursor = isPassed ? beginningOf(frames.cursor) : before;
-        channel.current.delete(member);
-        channel.lagging.add(member);
+        fallBehind(member, isPassed ? beginningOf(frames.cursor) : before);
         continue;
       }
       if (member.transport !== transport) {
         transport = member.transport;
+        isPublished = transport.topics !== undefined;
+        if (isPublished) published.add(transport);
         isJoined = frames.parts === undefined || transport.join !== undefined;
-        frame = isJoined && frameFor(frames, transport);
+        frame = isJoined && !isPublished && frameFor(frames, transport);
       }
       sent++;
+      if (isPublished) continue;
       if (isJoined) connection.send(frame);
       else for (const part of frames.parts!) connection.send(frameFor(part, transport));
     }
+    // Not before those whose sockets are full have left.
+    for (const each of published) publish(channel, frames, each);
     counts.frames += sent;
     if (frames.isReset) counts.resets += sent;
-    for (const member of channel.lagging) catchUp(member);
+  }
+
+  function publish(channel: Channel, frames: Frames, transport: Transport<unknown>): void {
+    const each = (frames.parts ?? [frames]).map((part) => frameFor(part, transport));
+    if (transport.topics!.publish(channel.id, each)) return;
+    for (const { transport: own, connection } of channel.current) {
+      if (own === transport) for (const frame of each) connection!.send(frame);
+    }
+  }
+
+  function keepUp(member: Member): void {
+    const { channel, connection, transport } = member;
+    member.cursor = null;
+    channel.lagging.delete(member);
+    channel.current.add(member);
+    transport.topics?.subscribe(connection!, channel.id);
+  }
+
+  function fallBehind(member: Member, cursor: Cursor): void {
+    const { channel, connection, transport } = member;
+    transport.topics?.unsubscribe(connection!, channel.id);
+    member.cursor = cursor;
+    channel.current.delete(member);
+    channel.lagging.add(member);
   }
 
   function refresh(channel: Channel): void {
@@ -529,9 +563,7 @@ export function createHub({
     const { channel, connection, cursor } = member;
     if (member.busy || member.gone || member.isAway || cursor === null || connection === null) return;
     if (cursor === channel.head) {
-      member.cursor = null;
-      channel.lagging.delete(member);
-      channel.current.add(member);
+      keepUp(member);
       if (!member.isGreeted) write(member, heartbeatOf(channel));
       return;
     }
@@ -706,11 +738,7 @@ export function createHub({
   }, BEATS_LOOKED_AT_MS).unref();
 
   function beat(channel: Channel): void {
-    channel.lastFrame = Date.now();
-    const frames = heartbeatOf(channel);
-    for (const member of channel.current) {
-      if (member.connection!.bufferedAmount <= MAX_BUFFERED_BYTES) write(member, frames);
-    }
+    sendToCurrent(channel, heartbeatOf(channel), channel.head);
   }
 
   /** The last update announced may have been lost, or never announced: nothing on the bus would tell. */

@@ -2,8 +2,14 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { WebSocket } from "ws";
-import { type BunAdapterOptions, type BunServer, bunWebSocket } from "../../src/adapters/bun.ts";
+import {
+  type BunAdapterOptions,
+  type BunServer,
+  type BunSocket,
+  bunWebSocket,
+} from "../../src/adapters/bun.ts";
 import { memoryBus } from "../../src/buses/memory.ts";
+import type { Admission, Connection, Topics } from "../../src/hub/connection.ts";
 import { createHub, type Hub, type HubOptions } from "../../src/hub/hub.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
 import { createPublisher } from "../../src/publishers/publisher.ts";
@@ -27,12 +33,12 @@ export async function start(
 export function bunTests({ describe, it }: RunnerThatSkips): void {
   const test = (
     name: string,
-    options: BunAdapterOptions & Partial<Pick<HubOptions, "log" | "maxConnectionsPerAddress">>,
+    options: BunAdapterOptions & Partial<Pick<HubOptions, "log" | "bus" | "maxConnectionsPerAddress">>,
     body: (url: string, hub: Hub) => Promise<void>,
   ) =>
     it(name, async () => {
-      const { log = memoryLog(), maxConnectionsPerAddress = 0 } = options;
-      const hub = createHub({ log, bus: memoryBus(), maxConnectionsPerAddress });
+      const { log = memoryLog(), bus = memoryBus(), maxConnectionsPerAddress = 0 } = options;
+      const hub = createHub({ log, bus, maxConnectionsPerAddress });
       const { url, close } = await start(hub, options);
       try {
         await body(url, hub);
@@ -135,6 +141,140 @@ export function bunTests({ describe, it }: RunnerThatSkips): void {
       reader.pause();
       await eventually(() => assert.equal(hub.stats().readers, 0));
       reader.terminate();
+    });
+
+    const content = "x".repeat(100_000);
+    for (const [what, settings, together] of [
+      ["where it drops early", tight, 1],
+      ["where many updates leave together", {}, 300],
+    ] as const) {
+      const [log, bus] = [memoryLog(), memoryBus()];
+      const publisher = createPublisher({ log, bus });
+      test(`publishes nothing that Bun might drop: ${what}`, { ...settings, log, bus }, async (url, hub) => {
+        const reader = await opened(`${url}/ws/channel/finals/`);
+        const isThere = nextText(reader);
+        await publisher.publish("finals", { first: { show: true, content: "" } });
+        await isThere;
+        reader.pause();
+        await eventually(async () => {
+          const updates = Array.from({ length: together }, (_, n) =>
+            publisher.publish("finals", { [n]: { show: true, content: `${Math.random()} ${content}` } }),
+          );
+          await Promise.all(updates);
+          await new Promise((resolve) => setImmediate(resolve));
+          assert.equal(hub.stats().readers, 0);
+        });
+        reader.terminate();
+      });
+    }
+
+    it("brings what is sent and what is published in the order of the calls", async () => {
+      const entered = Promise.withResolvers<{ topics: Topics<string>; connection: Connection<string> }>();
+      // A hub that lets anybody in, and leaves the rest to the test.
+      const hub = {
+        admit: async ({ transport }: Admission<string>) => ({
+          open(connection: Connection<string>) {
+            entered.resolve({ topics: transport.topics!, connection });
+            return { message() {}, drained() {}, closed() {} };
+          },
+          cancel() {},
+        }),
+      } as unknown as Hub;
+      const { url, close } = await start(hub);
+      const socket = await opened(`${url}/ws/channel/finals/`);
+      const got: string[] = [];
+      socket.on("message", (data) => got.push(String(data).slice(0, 2)));
+      const { topics, connection } = await entered.promise;
+      const large = "x".repeat(50_000); // Bun writes it at once, and a small one at the end of the turn
+      connection.send("a0");
+      topics.publish("finals", ["too early"]);
+      topics.subscribe(connection, "finals");
+      topics.publish("finals", ["a1", "a2"]);
+      connection.send("a3");
+      topics.publish("finals", ["a4", `a5${large}`, "a6"]);
+      topics.publish("other", ["another page"]);
+      topics.unsubscribe(connection, "finals");
+      topics.publish("finals", ["too late"]);
+      connection.send(`a7${large}`);
+      topics.subscribe(connection, "finals");
+      topics.publish("finals", ["a8"]);
+      await eventually(() => assert.equal(got.at(-1), "a8"));
+      assert.deepEqual(
+        got,
+        Array.from({ length: 9 }, (_, n) => `a${n}`),
+      );
+      socket.terminate();
+      await close();
+    });
+
+    it("lets a reader who stops reading hold little, and the others have all", async () => {
+      const [log, bus] = [memoryLog(), memoryBus()];
+      const [hub, publisher] = [createHub({ log, bus }), createPublisher({ log, bus })];
+      const handlers = bunWebSocket(hub);
+      const sockets: BunSocket[] = [];
+      const server = Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        ...handlers,
+        websocket: {
+          ...handlers.websocket,
+          open(socket: BunSocket) {
+            sockets.push(socket);
+            return handlers.websocket.open(socket);
+          },
+        },
+      });
+      const updates = 200;
+      const got: string[][] = [];
+      for (let n = 0; n < 10; n++) {
+        const reader = await opened(`ws://127.0.0.1:${server.port}/ws/channel/finals/`);
+        const ids: string[] = [];
+        reader.on("message", (data) => ids.push(...Object.keys(JSON.parse(String(data)).renders)));
+        if (n === 0) reader.pause();
+        else got.push(ids);
+      }
+      await eventually(() => assert.equal(hub.stats().readers, 10));
+      let held = 0;
+      for (let n = 1; n <= updates; n++) {
+        await publisher.publish("finals", { [n]: { show: true, content } });
+        await eventually(() => {
+          for (const ids of got) assert.equal(ids.length, n);
+        });
+        held = Math.max(held, ...sockets.map((socket) => socket.getBufferedAmount()));
+      }
+      assert.equal(hub.stats().lagging, 1);
+      // What the hub puts up with, and the update that went over it.
+      assert.ok(held < 256 * 1024 + 2 * content.length, `${held} bytes`);
+      const all = Array.from({ length: updates }, (_, n) => String(n + 1));
+      for (const ids of got) assert.deepEqual(ids, all);
+      await hub.close({ drainMs: 0 });
+      await server.stop(true);
+    });
+
+    it("does not mix up the pages of two adapters on one server", async () => {
+      const sites = ["/one", "/two"].map((base) => {
+        const [log, bus] = [memoryLog(), memoryBus()];
+        const hub = createHub({ log, bus });
+        return { base, hub, publisher: createPublisher({ log, bus }) };
+      });
+      const [one, two] = sites as [(typeof sites)[0], (typeof sites)[0]];
+      const second = bunWebSocket(two.hub, { base: two.base });
+      const { url, close } = await start(one.hub, {
+        base: one.base,
+        fetch: second.fetch,
+        websocket: { ...second.websocket },
+      });
+      const readers = [];
+      for (const { base, hub } of sites) {
+        readers.push(await opened(`${url}${base}/ws/channel/finals/`));
+        await eventually(() => assert.equal(hub.stats().readers, 1));
+      }
+      const texts = Promise.all(readers.map(nextText));
+      for (const { base, publisher } of sites)
+        await publisher.publish("finals", { 1: { show: true, content: base } });
+      for (const [n, text] of (await texts).entries()) assert.match(text, new RegExp(sites[n]!.base));
+      for (const { hub } of sites) await hub.close({ drainMs: 0 });
+      await close();
     });
 
     test(

@@ -22,7 +22,7 @@ import { emptyFolder } from "../support/folder.ts";
 const transport = { encode: (text: string) => text };
 
 /** A connection as an adapter supplies it, that keeps what it is sent. */
-async function joinHub(hub: Hub, cursor?: string, channel = "finals") {
+async function joinHub(hub: Hub, cursor?: string, channel = "finals", over: Transport<string> = transport) {
   const frames: Frame[] = [];
   const state = { buffered: 0, closed: undefined as number | undefined };
   const connection: Connection<string> = {
@@ -35,7 +35,7 @@ async function joinHub(hub: Hub, cursor?: string, channel = "finals") {
       return state.buffered;
     },
   };
-  const answer = await hub.admit({ channel, cursor, transport });
+  const answer = await hub.admit({ channel, cursor, transport: over });
   if ("status" in answer) throw new Error(`refused with ${answer.status}`);
   const reader = (answer as Admitted<string>).open(connection);
   const ids = () => frames.flatMap(({ renders }) => Object.keys(renders));
@@ -184,6 +184,99 @@ describe("what the bus does wrong, the log mends", () => {
     expect(ids()).toContain("just before");
     await vi.advanceTimersByTimeAsync(4_000);
     expect(counts.heads).toBe(asked + 1);
+  });
+});
+
+describe("a transport that publishes", () => {
+  /** Publishes what it is given, or refuses to, to the connections that are subscribed. */
+  function topical(takes = true) {
+    const subscribed = new Set<Connection<string>>();
+    const published: string[][] = [];
+    const over: Transport<string> = {
+      ...transport,
+      topics: {
+        subscribe(connection, topic) {
+          expect(topic).toBe("finals");
+          subscribed.add(connection);
+        },
+        unsubscribe: (connection) => void subscribed.delete(connection),
+        publish(_topic, texts) {
+          published.push([...texts]);
+          if (takes) for (const text of texts) for (const connection of subscribed) connection.send(text);
+          return takes;
+        },
+      },
+    };
+    return { over, subscribed, published };
+  }
+
+  for (const takes of [true, false]) {
+    it(`brings each reader each update once: ${takes ? "by one call" : "which it refuses"}`, async () => {
+      const [log, bus] = [memoryLog(), handBus()];
+      const { cursor } = await log.append("finals", shown("1"));
+      const hub = start({ log, bus });
+      const { over, subscribed, published } = topical(takes);
+      const readers = [await joinHub(hub, "", "finals", over), await joinHub(hub, "", "finals", over)];
+      const other = await joinHub(hub);
+      for (const id of ["2", "3"]) bus.deliver((await log.append("finals", shown(id))) as Entry);
+      await new Promise((resolve) => setImmediate(resolve));
+      readers.push(await joinHub(hub, cursor, "finals", over));
+      await expect.poll(() => subscribed.size).toBe(3);
+      bus.deliver((await log.append("finals", shown("4"))) as Entry);
+      await new Promise((resolve) => setImmediate(resolve));
+      for (const { ids } of [...readers, other]) expect(ids()).toEqual(["2", "3", "4"]);
+      expect(published.map((texts) => texts.length)).toEqual([2, 1]);
+      // Two, joined or not, are one to the metrics; the third reader got them as one update.
+      expect(hub.stats().frames).toBe(3 + 1 + 4);
+    });
+  }
+
+  it("does not publish to a reader whose socket is full, until it has caught up", async () => {
+    const [log, bus] = [memoryLog(), memoryBus()];
+    const hub = start({ log, bus });
+    const { over, subscribed, published } = topical();
+    const [quick, slow] = [await joinHub(hub, "", "finals", over), await joinHub(hub, "", "finals", over)];
+    await bus.publish("finals", await log.append("finals", shown("1")));
+    await expect.poll(() => slow.ids()).toEqual(["1"]);
+    slow.state.buffered = 10_000_000;
+    for (const id of ["2", "3"]) {
+      await bus.publish("finals", await log.append("finals", shown(id)));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(subscribed.size).toBe(1);
+    expect(slow.ids()).toEqual(["1"]);
+    slow.state.buffered = 0;
+    slow.reader.drained();
+    await expect.poll(() => subscribed.size).toBe(2);
+    await bus.publish("finals", await log.append("finals", shown("4")));
+    await expect.poll(() => slow.ids()).toEqual(["1", "2", "3", "4"]);
+    expect(slow.frames).toHaveLength(3);
+    expect(quick.ids()).toEqual(["1", "2", "3", "4"]);
+    expect(published).toHaveLength(4);
+  });
+
+  it("brings resets and heartbeats, too", async () => {
+    vi.useFakeTimers();
+    try {
+      const [log, bus] = [memoryLog(), memoryBus()];
+      await log.append("finals", shown("1"));
+      const hub = start({ log, bus });
+      const { over, published } = topical();
+      const readers = [await joinHub(hub, "", "finals", over), await joinHub(hub, "", "finals", over)];
+      const cursor = log.renew("finals");
+      await vi.advanceTimersByTimeAsync(6_000);
+      await vi.advanceTimersByTimeAsync(30_000);
+      for (const { frames } of readers) {
+        expect(frames).toEqual([
+          { renders: {}, removals: [], cursor, reset: true },
+          { renders: {}, removals: [], cursor },
+        ]);
+      }
+      expect(published).toHaveLength(2);
+      expect(hub.stats()).toMatchObject({ frames: 4, resets: 2 });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 
