@@ -1,7 +1,7 @@
 /** The responses of a server that strangers ask: Node makes one for each request, also for those that it answers by itself. */
 import { type IncomingMessage, ServerResponse } from "node:http";
 import { countUnanswered } from "./turns.ts";
-import { holdAnswer } from "./untaken.ts";
+import { holdAnswer, SMALL_BYTES } from "./untaken.ts";
 
 /** For `http.createServer({ ServerResponse: BoundedResponse })`. */
 export class BoundedResponse<
@@ -13,11 +13,15 @@ export class BoundedResponse<
   }
 
   override end(...given: unknown[]): this {
-    const [chunk, ...rest] = given;
-    if (typeof chunk !== "string" && !(chunk instanceof Uint8Array)) return super.end(...(given as []));
-    // Of a string there would be two as long as it is not taken: itself, and what it is in UTF-8.
-    const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
+    const [chunk, encoding] = given;
+    const isText = typeof chunk === "string";
+    if (!(isText || chunk instanceof Uint8Array) || chunk.length < SMALL_BYTES)
+      return super.end(...(given as []));
+    // Of a text there would be two as long as it is not taken: itself, and what it is in bytes.
+    const bytes = isText
+      ? Buffer.from(chunk, typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8")
+      : chunk;
     holdAnswer(this, bytes);
-    return super.end(...([bytes, ...rest] as [Uint8Array]));
+    return super.end(bytes, ...(given.filter((each) => typeof each === "function") as []));
   }
 }

@@ -6,7 +6,7 @@ import { periodic } from "../adapters/periodic.ts";
 /** Beyond that, who has taken nothing for longest is cut off, until it is half. What the system holds for sockets is beside it. */
 const MAX_HELD_BYTES = 256_000_000;
 /** Smaller ones are not looked at. */
-const SMALL_BYTES = 4_096;
+export const SMALL_BYTES = 4_096;
 const LOOKED_AT_MS = 100;
 
 interface Held {
@@ -25,7 +25,6 @@ let atMost = 0;
 
 /** Call before an answer goes out in one piece. */
 export function holdAnswer(response: ServerResponse, bytes: Uint8Array): void {
-  if (bytes.length < SMALL_BYTES) return;
   if (atMost + bytes.length > MAX_HELD_BYTES) makeRoom(bytes.length);
   atMost += bytes.length;
   const held = { socket: response.req.socket, bytes, unsent: undefined, movedAt: performance.now() };
