@@ -1,5 +1,4 @@
 /** Strangers: sockets that send what they like, and note how they are answered. */
-import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 
@@ -11,27 +10,61 @@ export interface Stranger {
   /** Writes, and resolves when it may write again, or the other side is gone. */
   send(bytes: Buffer | string): Promise<void>;
   readonly isGone: boolean;
+  /** Answers over HTTP so far, among the first 64 kB. */
+  answers(): number;
   /** Resolves when the connection has ended, or the patience has. */
   ending(patienceMs: number): Promise<Ending>;
 }
 
+const KEPT_BYTES = 65_536;
+
+export interface StrangerOptions {
+  /** Once the head of an answer is there, it reads a byte a second. */
+  readonly isSlow?: boolean;
+  /** Does not close when the other side does. */
+  readonly isStubborn?: boolean;
+}
+
 /** @param from an address of the loopback, for limits go by address */
-export async function stranger(port: number, from: string): Promise<Stranger> {
-  const socket = connect({ port, host: "127.0.0.1", localAddress: from });
-  let received = Buffer.alloc(0);
+export async function stranger(
+  port: number,
+  from: string,
+  { isSlow = false, isStubborn = false }: StrangerOptions = {},
+): Promise<Stranger> {
+  let beginning = "";
+  let codes: CloseCodes | undefined;
   let isGone = false;
-  // The beginning tells the status, the end the close code.
-  socket.on("data", (chunk: Buffer) => {
-    received = Buffer.concat([received, chunk]);
+  const take = (chunk: Buffer) => {
+    if (codes) return codes.take(chunk);
+    if (beginning.length < KEPT_BYTES) beginning += chunk.toString("latin1");
+    const [head, rest] = /^HTTP\/1\.1 101 [\s\S]*?\r\n\r\n([\s\S]*)$/.exec(beginning) ?? [];
+    if (head === undefined) return;
+    codes = closeCodes();
+    codes.take(Buffer.from(rest!, "latin1"));
+  };
+  const slowly = (size: number, bytes: Uint8Array) => {
+    take(Buffer.from(bytes.subarray(0, size)));
+    return !beginning.includes("\r\n\r\n");
+  };
+  const socket = connect({
+    port,
+    host: "127.0.0.1",
+    localAddress: from,
+    allowHalfOpen: isStubborn,
+    ...(isSlow && { onread: { buffer: Buffer.alloc(1), callback: slowly } }),
   });
+  const reading = isSlow ? setInterval(() => socket.resume(), 1_000) : undefined;
+  if (!isSlow) socket.on("data", take);
   socket.on("error", () => {});
   const closed = new Promise<void>((resolve) =>
     socket.once("close", () => {
       isGone = true;
+      clearInterval(reading);
       resolve();
     }),
   );
-  await once(socket, "connect");
+  const connected = new Promise((resolve) => socket.once("connect", resolve));
+  await Promise.race([connected, closed]);
   return {
     socket,
     get isGone() {
@@ -43,32 +76,45 @@ export async function stranger(port: number, from: string): Promise<Stranger> {
       const drained = new Promise((resolve) => socket.once("drain", resolve));
       await Promise.race([closed, drained]);
     },
+    answers: () => beginning.match(/HTTP\/1\.1 \d{3} /g)?.length ?? 0,
     async ending(patienceMs) {
       const patience = new AbortController();
       const isOver = await Promise.race([
         closed.then(() => true),
-        wait(patienceMs, false, { signal: patience.signal }),
+        wait(patienceMs, false, { signal: patience.signal }).catch(() => false),
       ]);
       patience.abort();
-      const [, status, rest] =
-        /^HTTP\/1\.1 (\d+)[\s\S]*?\r\n\r\n([\s\S]*)$/.exec(received.toString("latin1")) ?? [];
-      const isWebSocket = status === "101";
-      const code = isWebSocket ? closeCodeIn(Buffer.from(rest!, "latin1")) : status && Number(status);
-      if (code) return code as number;
+      const [, status] = /^HTTP\/1\.1 (\d+)[\s\S]*?\r\n\r\n/.exec(beginning) ?? [];
+      const code = codes ? codes.code() : status && Number(status);
+      if (code) return code;
       return isOver ? "cut off" : "kept";
     },
   };
 }
 
+export interface WsOptions extends StrangerOptions {
+  readonly headers?: string;
+  readonly cursor?: string;
+}
+
 /** One whose upgrade was answered with 101; else the ending tells with what. */
-export async function wsStranger(port: number, from: string, channel: string, more = ""): Promise<Stranger> {
-  const one = await stranger(port, from);
-  await one.send(
-    `GET /ws/channel/${channel}/?cursor= HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-      `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n${more}\r\n`,
-  );
-  await once(one.socket, "data").catch(() => {});
+export async function wsStranger(
+  port: number,
+  from: string,
+  channel: string,
+  { headers = "", cursor = "", ...options }: WsOptions = {},
+): Promise<Stranger> {
+  const one = await stranger(port, from, options);
+  await one.send(wsHandshake(channel, cursor, headers));
+  while (!one.isGone && one.answers() === 0) await wait(10);
   return one;
+}
+
+export function wsHandshake(channel: string, cursor = "", headers = ""): string {
+  return (
+    `GET /ws/channel/${channel}/?cursor=${cursor} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+    `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n${headers}\r\n`
+  );
 }
 
 export interface FrameParts {
@@ -102,19 +148,43 @@ export function frame({ opcode, payload, fin, rsv1, masked = true, length }: Fra
   return Buffer.concat([head, ...(masked ? [Buffer.alloc(4)] : []), body]);
 }
 
-function closeCodeIn(bytes: Buffer): number | undefined {
-  for (let at = 0; at + 2 <= bytes.length; ) {
-    const opcode = bytes[at]! & 0x0f;
-    const short = bytes[at + 1]! & 0x7f;
-    const [head, length] =
-      short < 126
-        ? [2, short]
-        : short === 126
-          ? [4, at + 4 <= bytes.length ? bytes.readUInt16BE(at + 2) : 0]
-          : [10, at + 10 <= bytes.length ? Number(bytes.readBigUInt64BE(at + 2)) : 0];
-    if (opcode === 8)
-      return length >= 2 && at + head + 2 <= bytes.length ? bytes.readUInt16BE(at + head) : 1005;
-    at += head + length;
+interface CloseCodes {
+  take(bytes: Buffer): void;
+  code(): number | undefined;
+}
+
+/** Reads frames as they come, keeps none, and notes the code of the close. */
+function closeCodes(): CloseCodes {
+  let pending: Buffer = Buffer.alloc(0);
+  let toSkip = 0;
+  let code: number | undefined;
+
+  /** Whether there was a frame to take. */
+  function next(): boolean {
+    if (pending.length < 2) return false;
+    const short = pending[1]! & 0x7f;
+    const head = short < 126 ? 2 : short === 126 ? 4 : 10;
+    if (pending.length < head) return false;
+    const length =
+      short < 126 ? short : short === 126 ? pending.readUInt16BE(2) : Number(pending.readBigUInt64BE(2));
+    if ((pending[0]! & 0x0f) === 8) {
+      if (pending.length < head + length) return false;
+      code ??= length >= 2 ? pending.readUInt16BE(head) : 1005;
+    }
+    const there = Math.min(head + length, pending.length);
+    toSkip = head + length - there;
+    pending = pending.subarray(there);
+    return true;
   }
-  return undefined;
+
+  return {
+    take(bytes) {
+      const skipped = Math.min(toSkip, bytes.length);
+      toSkip -= skipped;
+      if (toSkip > 0) return;
+      pending = Buffer.concat([pending, bytes.subarray(skipped)]);
+      while (toSkip === 0 && next());
+    },
+    code: () => code,
+  };
 }
