@@ -11,6 +11,7 @@ import type { Hub } from "../hub/hub.ts";
 import { trackConnections } from "./connections.ts";
 import { fallbackRoutes } from "./fallbacks.ts";
 import { sendError } from "./http.ts";
+import { boundConnections } from "./open-files.ts";
 import { BoundedResponse } from "./response.ts";
 import { localUrl, type Settings } from "./settings.ts";
 import { takeTurns } from "./turns.ts";
@@ -93,6 +94,7 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
   takeTurns(app);
   refuseUnreadBodies(app);
   const connections = trackConnections(app);
+  boundConnections(app.server, logger);
   const addressing = addressingBy(trusts);
   fallbackRoutes(app, hub, addressing);
   watchUpgrades(app.server, (request) => {

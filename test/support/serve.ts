@@ -19,14 +19,16 @@ export interface Served {
   stop(): Promise<number | null>;
 }
 
-/** Starts it on a free port, from the sources or from another copy, and waits until it listens. */
+/** Starts it on a free port, from the sources or from another copy, with a limit of open files or the system's, and waits until it listens. */
 export async function serve(
   env: Readonly<Record<string, string>> = {},
   cli: string = SOURCES,
+  openFiles?: number,
 ): Promise<Served> {
   const cwd = await mkdtemp(join(tmpdir(), "tidings-serve-"));
-  const args = [cli, "serve", "--host", "127.0.0.1", "--port", "0"];
-  const child = spawn(process.execPath, args, {
+  const command = [process.execPath, cli, "serve", "--host", "127.0.0.1", "--port", "0"];
+  const limited = openFiles === undefined ? "" : `ulimit -n ${openFiles} && `;
+  const child = spawn("sh", ["-c", `${limited}exec "$@"`, "sh", ...command], {
     cwd,
     env: { PATH: process.env.PATH, ...env },
     stdio: ["ignore", "pipe", "pipe"],
