@@ -22,7 +22,9 @@ it("who is one too many for the limit of open files is refused, which is said on
     for (let each = 0; each < CONNECTIONS; each++) came.push(await comes());
     expect(new Set(came)).toEqual(new Set(["is in"]));
     expect([await comes(), await comes()]).toEqual(["is refused", "is refused"]);
-    await expect.poll(served.output, { timeout: 10_000 }).toContain('"limit":200,"connections":100,"dropped":1');
+    await expect
+      .poll(served.output, { timeout: 10_000 })
+      .toContain('"limit":200,"connections":100,"dropped":1');
     expect(served.output().match(/ulimit -n/g)).toHaveLength(1);
     sockets[0]!.terminate();
     await expect.poll(comes, { timeout: 10_000 }).toBe("is in");
