@@ -12,6 +12,8 @@ const BACKPRESSURE_LIMIT = 16 * 1024 * 1024;
  */
 const MAX_PUBLISHED_LENGTH = 1_000_000;
 const PUBLISHED_UNDROPPED = 4 * 1024 * 1024;
+/** A socket's `readyState`. */
+const OPEN = 1;
 
 /** What the adapter uses of Bun's `Server`. */
 export interface BunServer {
@@ -26,6 +28,7 @@ export interface BunSocket {
   send(text: string): number;
   close(code: number, reason: string): void;
   terminate(): void;
+  readonly readyState: number;
   getBufferedAmount(): number;
   subscribe(topic: string): void;
   unsubscribe(topic: string): void;
@@ -132,7 +135,7 @@ export function bunWebSocket(
       },
       close(socket, code, reason) {
         if (!(socket.data instanceof Seat)) return others?.close?.(socket, code, reason);
-        socket.data.leave();
+        socket.data.reader?.closed();
       },
     } as Required<BunSocketHandlers>,
   };
@@ -172,25 +175,23 @@ function publishing(server: BunServer, prefix: string): Transport<string> {
 
 /** What Bun keeps with a reader's socket: tells it from sockets of others. A class, for there is one for each reader. */
 class Seat implements Connection<string> {
-  readonly #admitted: Admitted<string>;
+  /** Until it is taken. */
+  #admitted: Admitted<string> | undefined;
   socket: BunSocket | undefined;
   reader: Reader | undefined;
-  #left = false;
 
   constructor(admitted: Admitted<string>) {
     this.#admitted = admitted;
   }
 
   take(socket: BunSocket): void {
+    const admitted = this.#admitted!;
+    this.#admitted = undefined;
     this.socket = socket;
-    this.reader = this.#admitted.open(this);
+    const reader = admitted.open(this);
     // A hub that is closing sends away at once; Bun tells of it before `open` has returned.
-    if (this.#left) this.reader.closed();
-  }
-
-  leave(): void {
-    this.#left = true;
-    this.reader?.closed();
+    if (socket.readyState === OPEN) this.reader = reader;
+    else reader.closed();
   }
 
   send(text: string): void {
