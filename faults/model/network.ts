@@ -16,6 +16,7 @@ import { TidingsError } from "../../src/errors.ts";
 import { createHub, type Hub } from "../../src/hub/hub.ts";
 import type { Log } from "../../src/logs/log.ts";
 import type { Clock } from "./clock.ts";
+import { type Library, publishingLibrary, type TopicSocket } from "./topics.ts";
 
 /** How a process's questions to the log fare. */
 export type LogMood = "fine" | "slow" | "failing" | "hanging";
@@ -23,6 +24,8 @@ export type LogMood = "fine" | "slow" | "failing" | "hanging";
 export interface Process {
   hub: Hub;
   readonly sockets: WsReaders;
+  /** Has its sockets, where it is not `ws`. */
+  readonly library: Library | undefined;
   readonly sse: NodeHandler;
   readonly polling: NodeHandler;
   isUp: boolean;
@@ -64,6 +67,7 @@ export function startProcess({ log, bus, clock, random }: ProcessParts): Process
   const own: Process = {
     hub,
     sockets: wsReaders(),
+    library: random() < 0.5 ? publishingLibrary(random) : undefined,
     sse: nodeSse(hub),
     polling: nodePolling(hub),
     isUp: true,
@@ -419,7 +423,9 @@ export function createNetwork({
         const place = placeOf(path, "", "ws");
         if (hasLeft) return;
         if (!process || !place) return events.lost();
-        const admitted = await process.hub.admit({ ...place, transport: wsTransport });
+        const { library } = process;
+        const transport = library?.transport ?? wsTransport;
+        const admitted = await process.hub.admit({ ...place, transport });
         if ("status" in admitted) return events.lost();
         if (hasLeft || process.isDead || line.state === "down") {
           admitted.cancel();
@@ -429,7 +435,10 @@ export function createNetwork({
         link = new Link(line, clock, latency, {
           deliver: events.received,
           ended: events.lost,
-          gone: () => ws.emit("close"),
+          gone() {
+            library?.forget(socket);
+            ws.emit("close");
+          },
           drained: () => duplex.emit("drain"),
           broken,
         });
@@ -438,19 +447,31 @@ export function createNetwork({
         const order = inOrder(line);
         Object.defineProperty(duplex, "writableLength", { get: () => connected.held });
         Object.defineProperty(duplex, "bytesWritten", { get: () => bytes });
-        Object.assign(duplex, {
-          write(data: Buffer) {
+        const socket: TopicSocket = {
+          get isFull() {
+            return connected.held >= HELD;
+          },
+          write(data) {
+            if (ws.readyState !== ws.OPEN) return;
             bytes += data.length;
             for (const frame of textsOf(data)) {
               order(frame);
               for (const text of wire(frame)) connected.write(text);
             }
           },
+          dropped: () => broken(`${line.name} was sent what its full socket dropped`),
+        };
+        Object.assign(duplex, {
+          write(data: Buffer) {
+            library?.flush(socket);
+            socket.write(data);
+          },
         });
         Object.assign(ws, {
           readyState: 1,
           OPEN: 1,
           close() {
+            library?.flush(socket);
             ws.readyState = 2;
             connected.end();
           },
@@ -459,7 +480,7 @@ export function createNetwork({
             setTimeout(() => !connected.isDead && line.state === "up" && ws.emit("pong"), latency());
           },
         });
-        process.sockets.open(admitted, ws, duplex);
+        process.sockets.open(library?.on(socket, admitted) ?? admitted, ws, duplex);
       }, latency());
       return {
         close() {
