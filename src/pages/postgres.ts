@@ -200,12 +200,17 @@ function storeIn(
     },
 
     async since(channelId, cursor) {
-      const ask = () => db.read((query) => registers.since(query, channelId, cursor));
-      const answer = await ask();
-      if (!("reset" in answer) || (await registers.hasBegunEpoch(db.query, channelId))) return answer;
-      // The end may be lost: a cache's copy of it must not be of the epoch that the reader is told to go on in.
-      await db.write((query) => registers.beginEpoch(query, channelId));
-      return ask();
+      for (;;) {
+        // In one snapshot: between two, another process may begin an epoch that the answer is not of.
+        const { answer, holds } = await db.read(async (query) => {
+          const answer = await registers.since(query, channelId, cursor);
+          const holds = !("reset" in answer) || (await registers.hasBegunEpoch(query, channelId));
+          return { answer, holds };
+        });
+        if (holds) return answer;
+        // The end may be lost: a cache's copy of it must not be of the epoch that the reader is told to go on in.
+        await db.write((query) => registers.beginEpoch(query, channelId));
+      }
     },
 
     async heads(channelIds) {

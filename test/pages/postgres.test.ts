@@ -6,6 +6,7 @@ import type { Block, Post } from "../../src/pages/model.ts";
 import { postgresStore } from "../../src/pages/postgres.ts";
 import type { Change, PageStore } from "../../src/pages/store.ts";
 import { draftUpdate, parseCursor, type Render } from "../../src/protocol.ts";
+import type { PostgresPool } from "../../src/services/postgres-pool.ts";
 import { logSuite } from "../../src/testing/log-suite.ts";
 import { eventually } from "../../src/testing/runner.ts";
 import { storeSuite } from "../../src/testing/store-suite.ts";
@@ -181,6 +182,56 @@ describeWith("postgres", () => {
     expect(await other.since("finals", lost)).toEqual({ reset: announcement.cursor });
     const { announcement: next } = await other.createPost("finals", { content: text("and on") });
     expect(parseCursor(next.cursor)).toEqual({ epoch: young.epoch, seq: young.seq + 1 });
+  });
+
+  it("whenever another process begins the epoch, a reset is answered in it", async () => {
+    const STATEMENTS = 6; // of `since`, until it holds the lock under which an epoch begins
+    const [store] = (await openAll(1)) as [PageStore];
+    const lost: string[] = [];
+    for (let n = 0; n < STATEMENTS; n++) {
+      const { value: page } = await store.createPage({ channelId: `page ${n}`, title: "Finals" });
+      const { epoch, seq } = parseCursor(page.cursor)!;
+      lost.push(`${epoch}.${seq + 3}`);
+    }
+    await service.kill();
+    await service.start();
+
+    const pool = new pg.Pool({ connectionString: service.url });
+    pool.on("connect", (client) => client.on("error", () => {}));
+    onTestFinished(() => pool.end());
+    let before = async (): Promise<void> => {};
+    const own: PostgresPool = {
+      async connect() {
+        // As it is now: a purge that began with the store is no part of what is asked later.
+        const meanwhile = before;
+        const client = await pool.connect();
+        return {
+          async query(query) {
+            await meanwhile();
+            return client.query(query);
+          },
+          on() {},
+          release: (destroy) => client.release(destroy),
+        };
+      },
+      on: (event, listener) => pool.on(event, listener),
+      removeListener: (event, listener) => pool.removeListener(event, listener),
+      end: () => pool.end(),
+    };
+    const other = await postgresStore({ pool: own });
+    for (let n = 0; n < STATEMENTS; n++) {
+      let statements = 0;
+      const toldThere: unknown[] = [];
+      before = async () => {
+        if (statements++ === n) toldThere.push(await store.since(`page ${n}`, lost[n]!));
+      };
+      const told = await other.since(`page ${n}`, lost[n]!);
+      const [head] = await store.heads([`page ${n}`]);
+      expect(toldThere).toEqual([{ reset: head }]);
+      expect(told).toEqual({ reset: head });
+    }
+    before = async () => {};
+    await other.close();
   });
 
   it("a backup restored into the running server: cursors of the lost end reset", async () => {
