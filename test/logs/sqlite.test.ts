@@ -30,6 +30,25 @@ logSuite(
 );
 
 describe("sqlite log", () => {
+  it("tells the heads of many channels in parts, and lets others have their turn between them", async () => {
+    const log = sqliteLog({ path: ":memory:" });
+    const channels = Array.from({ length: 1_000 }, (_, i) => `page-${i}`);
+    const entries = await Promise.all(
+      channels.map((channel) => log.append(channel, draftUpdate({ a: { show: true, content: "x" } }, []))),
+    );
+    let turns = 0;
+    const count = () => {
+      turns++;
+      counting = setImmediate(count);
+    };
+    let counting = setImmediate(count);
+    const heads = await log.heads(channels);
+    clearImmediate(counting);
+    expect(turns).toBe(3);
+    expect(heads).toEqual(entries.map(({ cursor }) => cursor));
+    await log.close();
+  });
+
   it("refuses a second process on its file, and says why", async () => {
     const { path, dispose } = folder();
     const log = sqliteLog({ path });
