@@ -23,6 +23,7 @@ import { fanOut } from "./sections/fan-out.ts";
 import { flat } from "./sections/flat.ts";
 import { idle } from "./sections/idle.ts";
 import { latency } from "./sections/latency.ts";
+import { many } from "./sections/many.ts";
 import { painting } from "./sections/painted.ts";
 import { slow } from "./sections/slow.ts";
 import { start } from "./sections/start.ts";
@@ -51,6 +52,7 @@ const SECTIONS: Readonly<Record<string, (extent: Extent) => Promise<Section>>> =
   compression,
   "flat-memory": (extent) => flat("memory", extent),
   "flat-sqlite": (extent) => flat("SQLite", extent),
+  many,
   start,
   "catch-up-memory": (extent) => catchUp("memory", extent),
   "catch-up-sqlite": (extent) => catchUp("SQLite", extent),

@@ -1,0 +1,113 @@
+/** Many readers of one page, and many pages with one reader each, in one `tidings serve`. */
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { cpuSeconds, folder, post, startLoad, startServer } from "../processes.ts";
+import type { Extent, Section } from "../section.ts";
+import { CLI } from "./start.ts";
+
+const TOKEN = "a-token-for-the-bench";
+/** What server and client have open besides sockets of readers. */
+const OTHER_FILES = 500;
+const MOST = Math.min(20_000, openFiles() - OTHER_FILES);
+const IDLE_SECONDS = 10;
+
+interface Site {
+  readonly id: string;
+  readonly name: string;
+  readonly path: string;
+  readonly readers: number;
+}
+
+const SITES: readonly Site[] = [
+  {
+    id: "readers",
+    name: `${MOST.toLocaleString("en")} readers of one page`,
+    path: "/ws/channel/live/?cursor=",
+    readers: MOST,
+  },
+  {
+    id: "pages",
+    name: "5,000 pages with a reader each",
+    path: "/ws/channel/other-%d/?cursor=",
+    readers: 5_000,
+  },
+];
+
+export async function many({ turns, tell }: Extent): Promise<Section> {
+  const cells = new Map(SITES.map(({ id }) => [id, Array.from({ length: 6 }, (): number[] => [])]));
+  for (let turn = 1; turn <= turns; turn++) {
+    for (const site of SITES) {
+      tell(`many: ${site.name}, turn ${turn} of ${turns}`);
+      const values = await measure(site);
+      for (const [column, value] of values.entries()) cells.get(site.id)![column]!.push(value);
+    }
+  }
+  return {
+    id: "many",
+    title: "Many readers, many pages",
+    about:
+      "One `tidings serve` with SQLite: readers that enter each second, 64 at a time, with their CPU; how much its memory (RSS) grows for each; the CPU that it " +
+      "uses while nothing happens; and for an update to the first page, published over HTTP, the CPU and the time until all of that page have it.",
+    columns: [
+      { name: "readers enter a second", digits: 0 },
+      { name: "CPU µs to enter", digits: 0 },
+      { name: "kB a reader", digits: 1 },
+      { name: "idle, CPU ms a second", digits: 1 },
+      { name: "CPU ms an update", digits: 1 },
+      { name: "ms to all", digits: 0 },
+    ],
+    rows: SITES.map(({ id, name }) => ({ id, name, cells: cells.get(id)! })),
+  };
+}
+
+async function measure({ path, readers }: Site): Promise<number[]> {
+  const server = await startServer((port) => ({
+    command: [process.execPath, CLI, "serve", "--host", "127.0.0.1", "--port", String(port)],
+    env: {
+      TIDINGS_DATA: mkdtempSync(join(folder, "many-")),
+      TIDINGS_TOKEN: TOKEN,
+      TIDINGS_TRUSTED_HTML: "true", // the load client's marks are no HTML for readers
+    },
+  }));
+  const load = startLoad({
+    port: server.port,
+    publish: "/api/channels/live/updates",
+    body: post("edited"),
+    header: `Authorization: Bearer ${TOKEN}\r\n`,
+  });
+  const others = startLoad({ port: server.port, publish: "" });
+  try {
+    const isOnePage = !path.includes("%d");
+    await load.open(100, "/ws/channel/live/?cursor=");
+    await load.burst(1, 1);
+    const [rss, cpu] = [server.rss(), server.cpu()];
+    const { perSecond } = await (isOnePage ? load : others).open(readers - 100, path);
+    const entering = (server.cpu() - cpu) / (readers - 100);
+    await load.idle(2);
+    const grown = (server.rss() - rss) / (readers - 100);
+    const before = cpuSeconds(server.pid);
+    await load.idle(IDLE_SECONDS);
+    const idle = (cpuSeconds(server.pid) - before) / IDLE_SECONDS;
+    const published = server.cpu();
+    const burst = await load.burst(1, 3);
+    const update = (server.cpu() - published) / burst.updates;
+    return [
+      perSecond,
+      entering * 1e6,
+      grown / 1024,
+      idle * 1e3,
+      update * 1e3,
+      (burst.sec / burst.updates) * 1e3,
+    ];
+  } finally {
+    await load.end();
+    await others.end();
+    await server.stop();
+  }
+}
+
+function openFiles(): number {
+  const file = "/proc/self/limits";
+  const limits = existsSync(file) ? readFileSync(file, "utf8") : "";
+  return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
+}
