@@ -25,7 +25,7 @@ import type {
 import { type Frames, frameFor, framesOf, joined, newFrames, toFrames } from "./frames.ts";
 import { idlePages } from "./idle.ts";
 import { isAllowedOrigin, type Origins } from "./origins.ts";
-import { atMost, pollRounds, type Rounds } from "./rounds.ts";
+import { atMost, boundedRounds, type Rounds } from "./rounds.ts";
 import { boundedSteps, type Steps } from "./steps.ts";
 
 /** A reader whose socket holds more than this is left to catch up when it has drained. */
@@ -47,12 +47,15 @@ const ASKED_WHILE_DEAF_MS = 1_000;
 const REFUSAL_TOLD_MS = 60_000;
 /** What is kept of all pages' updates, for readers that are behind. */
 const MAX_STEPS_BYTES = 16_000_000;
+/** The same for readers that poll, in characters. */
+const MAX_ROUNDS_KEPT = 16_000_000;
 /** The longest that an update waits for others, to be written with them. */
 const MAX_REST_MS = 5;
 const HEARTBEAT_MS = 25_000;
 const BEATS_LOOKED_AT_MS = 1_000;
 const MAX_CURSOR_LENGTH = 128;
 const UNREADABLE = "the history cannot be read now";
+const RESTARTING = "restarting";
 /** What a reader may say in one window; more closes with 1008, a larger message with 1009. */
 const MAX_MESSAGES = 60;
 const MESSAGES_WINDOW_MS = 30_000;
@@ -205,6 +208,8 @@ interface Channel {
   unsubscribe: Unsubscribe | null;
   /** The head is known. */
   ready: Promise<void>;
+  /** Lets nobody wait for it any longer. */
+  giveUp: (why: Error) => void;
   /** The log is being asked for what the head misses; `again` when there was reason to ask once more. */
   refreshing: boolean;
   again: boolean;
@@ -219,6 +224,8 @@ interface Channel {
   readonly steps: Steps;
   /** The log failed: it is not asked before then. */
   quietUntil: number;
+  /** It is to be asked then. */
+  isQuiet: boolean;
 }
 
 /**
@@ -240,6 +247,7 @@ export function createHub({
   /** Subscriptions that the bus has not answered yet. */
   let subscribing = 0;
   const stepsOf = boundedSteps(MAX_STEPS_BYTES);
+  const roundsOf = boundedRounds(MAX_ROUNDS_KEPT);
   const polls = atMost(MAX_POLLS_ASKED);
   /** Whoever asks for pages that nobody reads cannot make this process listen to them all. */
   const idle = idlePages<Channel>({
@@ -281,7 +289,7 @@ export function createHub({
 
   /** A log that fails is reported once a second and page, and asked no more often. */
   function logFailed(channel: Channel, error: unknown, stage: string): void {
-    const now = Date.now();
+    const now = performance.now();
     if (now < channel.quietUntil) return;
     channel.quietUntil = now + LOG_QUIET_MS;
     onError(error, { stage, channel: channel.id });
@@ -289,7 +297,7 @@ export function createHub({
 
   /** While no page can be read, newcomers come fast: one report a second is enough. */
   function joinFailed({ id }: Channel, error: unknown): void {
-    const now = Date.now();
+    const now = performance.now();
     if (now < joinFailureQuietUntil) return;
     joinFailureQuietUntil = now + LOG_QUIET_MS;
     onError(error, { stage: "join", channel: id });
@@ -314,14 +322,19 @@ export function createHub({
       again: false,
       due: [],
       restsUntil: 0,
-      lastFrame: Date.now(),
+      lastFrame: performance.now(),
       isReturnedTo: false,
-      rounds: pollRounds(),
+      rounds: roundsOf(),
       steps: stepsOf(),
       quietUntil: 0,
+      isQuiet: false,
+      giveUp: () => {},
     };
     channels.set(id, channel);
-    channel.ready = join(channel);
+    const givenUp = new Promise<never>((_, reject) => {
+      channel.giveUp = reject;
+    });
+    channel.ready = Promise.race([join(channel), givenUp]);
     // For a moment, so that the log that failed is not asked again by each newcomer.
     channel.ready.catch(() => void setTimeout(() => leave(channel), LOG_QUIET_MS).unref());
     return channel;
@@ -388,7 +401,7 @@ export function createHub({
 
   /** One report a minute, or of another error: a bus that refuses one page refuses them all. */
   function subscribeFailed(error: unknown, { id }: Channel): void {
-    const now = Date.now();
+    const now = performance.now();
     const text = String(error);
     if (text === lastRefusal.text && now - lastRefusal.at < REFUSAL_TOLD_MS) return;
     lastRefusal = { text, at: now };
@@ -431,7 +444,7 @@ export function createHub({
         return;
       }
     }
-    // A gap, another epoch, or a cursor alone: the log knows. Its word is taken, never the bus's.
+    // A gap, another epoch, or a cursor alone: the log knows.
     refresh(channel);
   }
 
@@ -472,7 +485,7 @@ export function createHub({
 
   /** Whose socket is full lags from where it is. */
   function sendToCurrent(channel: Channel, frames: Frames, before: Cursor): void {
-    channel.lastFrame = Date.now();
+    channel.lastFrame = performance.now();
     let transport: Transport<unknown> | undefined;
     let isPublished = false;
     let isJoined = true;
@@ -530,7 +543,16 @@ export function createHub({
 
   function refresh(channel: Channel): void {
     channel.again = true;
-    if (channel.refreshing) return;
+    if (channel.refreshing || channel.isQuiet) return;
+    const quiet = channel.quietUntil - performance.now();
+    if (quiet > 0) {
+      channel.isQuiet = true;
+      setTimeout(() => {
+        channel.isQuiet = false;
+        refresh(channel);
+      }, quiet).unref();
+      return;
+    }
     flush(channel);
     channel.refreshing = true;
     void (async () => {
@@ -567,7 +589,7 @@ export function createHub({
       if (!member.isGreeted) write(member, heartbeatOf(channel));
       return;
     }
-    if (connection.bufferedAmount > MAX_BUFFERED_BYTES || Date.now() < channel.quietUntil) return;
+    if (connection.bufferedAmount > MAX_BUFFERED_BYTES || performance.now() < channel.quietUntil) return;
     member.busy = true;
     missed(channel, cursor).then(
       (frames) => {
@@ -619,11 +641,18 @@ export function createHub({
   }
 
   function check({ channel, cursor, origin, host }: Question): Refusal | null {
-    if (isClosing) return refuse(503, "restarting", 5);
+    if (isClosing) return refuse(503, RESTARTING, 5);
     if (!isId(channel)) return refuse(400, "not a channel id");
     if (cursor && cursor.length > MAX_CURSOR_LENGTH) return refuse(400, "not a cursor");
     if (!isAllowedOrigin(origins, origin, host)) return refuse(403, "this origin may not read here");
     return null;
+  }
+
+  function unreadable(channel: Channel, error: unknown): Refusal {
+    if (isClosing) return refuse(503, RESTARTING, 5);
+    // What failed for a page that is known has been told by who asked the log.
+    if (channel.head === "") joinFailed(channel, error);
+    return refuse(503, UNREADABLE, 5);
   }
 
   async function poll(question: Question): Promise<Polled | Refusal> {
@@ -645,9 +674,7 @@ export function createHub({
       if (frames.isReset) counts.resets++;
       return { text: frames.text, cursor: frames.cursor, kind };
     } catch (error) {
-      // What failed for one that is there has been told by who asked the log.
-      if (channel.head === "") joinFailed(channel, error);
-      return refuse(503, UNREADABLE, 5);
+      return unreadable(channel, error);
     } finally {
       channel.entering--;
       rest(channel);
@@ -668,9 +695,8 @@ export function createHub({
     try {
       await channel.ready;
     } catch (error) {
-      joinFailed(channel, error);
       goodbye(member);
-      return refuse(503, UNREADABLE, 5);
+      return unreadable(channel, error);
     }
     channel.isReturnedTo ||= isOf(channel, cursor);
     member.cursor = cursor || channel.head;
@@ -695,7 +721,7 @@ export function createHub({
   /** A reader has nothing to say; it may say it a little. */
   function hearReader(member: Member, bytes: number): void {
     if (member.gone) return;
-    const now = Date.now();
+    const now = performance.now();
     if (now > member.windowEnds) {
       member.windowEnds = now + MESSAGES_WINDOW_MS;
       member.messages = 0;
@@ -726,19 +752,35 @@ export function createHub({
   // --- timers: a few for all -----------------------------------------------------------------------------
 
   const laggardsTimer = setInterval(() => {
-    for (const { lagging } of channels.values()) for (const member of lagging) catchUp(member);
+    for (const { lagging } of channels.values()) {
+      for (const member of lagging) {
+        catchUp(member);
+        if (!member.isGreeted) beatLaggard(member);
+      }
+    }
   }, LAGGARDS_LOOKED_AT_MS).unref();
 
+  let laggardsBeatAt = performance.now();
   const beatTimer = setInterval(() => {
-    const now = Date.now();
+    const now = performance.now();
+    const isLaggardsTurn = now - laggardsBeatAt >= HEARTBEAT_MS;
+    if (isLaggardsTurn) laggardsBeatAt = now;
     for (const channel of channels.values()) {
       if (channel.head !== "" && now - channel.lastFrame >= HEARTBEAT_MS) beat(channel);
+      if (isLaggardsTurn) for (const member of channel.lagging) beatLaggard(member);
     }
     idle.expire();
   }, BEATS_LOOKED_AT_MS).unref();
 
   function beat(channel: Channel): void {
     sendToCurrent(channel, heartbeatOf(channel), channel.head);
+  }
+
+  /** The log is away: the connection is not. With its own cursor, which moves nobody. */
+  function beatLaggard(member: Member): void {
+    const { cursor, connection, gone, isAway } = member;
+    if (gone || isAway || !parseCursor(cursor) || connection!.bufferedAmount > MAX_BUFFERED_BYTES) return;
+    write(member, newFrames(encodeHeartbeat(cursor!), cursor!));
   }
 
   /** The last update announced may have been lost, or never announced: nothing on the bus would tell. */
@@ -786,11 +828,12 @@ export function createHub({
     member.isAway = true;
     member.channel.current.delete(member);
     member.channel.lagging.delete(member);
-    member.connection!.close(1012, "restarting");
+    member.connection!.close(1012, RESTARTING);
   }
 
-  async function close({ retry = retryWindow(), drainMs = 5_000 }: CloseOptions = {}): Promise<void> {
-    if (isClosing) return;
+  let closed: Promise<void> | undefined;
+
+  async function end({ retry = retryWindow(), drainMs = 5_000 }: CloseOptions): Promise<void> {
     isClosing = true;
     clearInterval(laggardsTimer);
     clearInterval(beatTimer);
@@ -802,6 +845,7 @@ export function createHub({
     lastWords = farewell(retry);
     for (const channel of channels.values()) {
       flush(channel);
+      channel.giveUp(new TidingsError("closed", "the hub is closing", { where: "hub" }));
       for (const member of [...channel.current, ...channel.lagging]) sendAway(member, lastWords);
     }
     if (counts.readers > 0) await within(drainMs, left);
@@ -813,7 +857,7 @@ export function createHub({
     admit,
     poll,
     origins,
-    close,
+    close: (options = {}) => (closed ??= end(options)),
     busStatus: () => (refused.size > 0 ? "down" : busStatus),
     stats() {
       let lagging = 0;

@@ -33,7 +33,7 @@ export function idlePages<P>({ most, keptMs, letGo }: IdlePagesOptions<P>): Idle
   return {
     add(page, wasReturnedTo) {
       const pages = wasReturnedTo ? returnedTo : passing;
-      pages.set(page, Date.now());
+      pages.set(page, performance.now());
       if (pages.size <= most) return;
       const [longestIdle] = pages.keys();
       end(longestIdle!);
@@ -45,7 +45,7 @@ export function idlePages<P>({ most, keptMs, letGo }: IdlePagesOptions<P>): Idle
     },
 
     expire() {
-      const now = Date.now();
+      const now = performance.now();
       for (const pages of [passing, returnedTo]) {
         for (const [page, since] of pages) {
           if (now - since <= keptMs) break;

@@ -6,8 +6,6 @@ import type { Cursor } from "../protocol.ts";
 import type { Frames } from "./frames.ts";
 
 const ROUND_MS = 1_000;
-/** Answers that a round keeps, in characters. Who asks for one that it did not keep waits for the next. */
-const MAX_KEPT = 4_000_000;
 
 /** The rounds of one page. */
 export interface Rounds {
@@ -20,42 +18,72 @@ interface Round {
   readonly started: Promise<void>;
   readonly answers: Map<Cursor, Promise<Frames>>;
   kept: number;
+  isOver: boolean;
 }
 
-export function pollRounds(): Rounds {
-  let round: Round | undefined;
-  let next: Round | undefined;
+/**
+ * Makes the rounds of pages, which keep a bounded number of characters in all, each for its second. Who asks for an answer
+ * that was not kept waits for the next round.
+ *
+ * @example
+ * const roundsOf = boundedRounds(16_000_000);
+ * const frames = await roundsOf().ask("e.1", () => missed("e.1"));
+ */
+export function boundedRounds(maxKept: number): () => Rounds {
+  let total = 0;
 
-  function roundFor(cursor: Cursor): Round {
-    const now = performance.now();
-    if (next && now >= next.starts) [round, next] = [next, undefined];
-    if (!round || now >= round.starts + ROUND_MS) {
-      round = { starts: now, started: Promise.resolve(), answers: new Map(), kept: 0 };
-      return round;
+  function keep(round: Round, cursor: Cursor, { text }: Frames): void {
+    if (round.isOver || total + text.length > maxKept) round.answers.delete(cursor);
+    else {
+      round.kept += text.length;
+      total += text.length;
     }
-    if (round.answers.has(cursor)) return round;
-    const starts = round.starts + ROUND_MS;
-    next ??= { starts, started: sleep(starts - now), answers: new Map(), kept: 0 };
-    return next;
   }
 
-  return {
-    ask(cursor, answer) {
-      const own = roundFor(cursor);
-      const { started, answers } = own;
-      const known = answers.get(cursor);
-      if (known) return known;
-      const asked = started.then(answer);
-      answers.set(cursor, asked);
-      asked.then(
-        ({ text }) => {
-          own.kept += text.length;
-          if (own.kept > MAX_KEPT) answers.delete(cursor);
-        },
-        () => answers.delete(cursor),
-      );
-      return asked;
-    },
+  function end(round: Round): void {
+    round.isOver = true;
+    round.answers.clear();
+    total -= round.kept;
+  }
+
+  return () => {
+    let round: Round | undefined;
+    let next: Round | undefined;
+
+    function newRound(starts: number, started: Promise<void>): Round {
+      const made: Round = { starts, started, answers: new Map(), kept: 0, isOver: false };
+      setTimeout(end, starts + ROUND_MS - performance.now(), made).unref();
+      return made;
+    }
+
+    function roundFor(cursor: Cursor): Round {
+      const now = performance.now();
+      if (next && now >= next.starts) [round, next] = [next, undefined];
+      if (!round || round.isOver || now >= round.starts + ROUND_MS) {
+        round = newRound(now, Promise.resolve());
+        return round;
+      }
+      if (round.answers.has(cursor)) return round;
+      const starts = round.starts + ROUND_MS;
+      next ??= newRound(starts, sleep(starts - now));
+      return next;
+    }
+
+    return {
+      ask(cursor, answer) {
+        const own = roundFor(cursor);
+        const { started, answers } = own;
+        const known = answers.get(cursor);
+        if (known) return known;
+        const asked = started.then(answer);
+        answers.set(cursor, asked);
+        asked.then(
+          (frames) => keep(own, cursor, frames),
+          () => answers.delete(cursor),
+        );
+        return asked;
+      },
+    };
   };
 }
 

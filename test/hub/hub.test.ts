@@ -223,7 +223,7 @@ describe("a transport that publishes", () => {
       readers.push(await joinHub(hub, cursor, "finals", over));
       await expect.poll(() => subscribed.size).toBe(3);
       bus.deliver((await log.append("finals", shown("4"))) as Entry);
-      await new Promise((resolve) => setImmediate(resolve));
+      await expect.poll(() => other.ids()).toHaveLength(3); // it may wait for a moment after two at once
       for (const { ids } of [...readers, other]) expect(ids()).toEqual(["2", "3", "4"]);
       expect(published.map((texts) => texts.length)).toEqual([2, 1]);
       // Two, joined or not, are one to the metrics; the third reader got them as one update.
@@ -576,6 +576,69 @@ describe("when the log is away", () => {
     expect(ids()).toEqual(["a"]);
   });
 
+  it.each(["fails", "hangs"] as const)(
+    "and %s, readers that are behind hear that their connection is not, from where they are",
+    async (how) => {
+      vi.useFakeTimers();
+      const { log, state } = watchedLog();
+      const hub = start({ log, bus: memoryBus() });
+      const { cursor } = await log.append("finals", shown("a"));
+      await log.append("finals", shown("b"));
+      await joinHub(hub);
+      state[how] = true;
+      const behind = await joinHub(hub, cursor);
+      const greeted = await joinHub(hub, cursor, "finals", { ...transport, greets: true });
+      const nonsense = await joinHub(hub, "nonsense");
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(greeted.frames).toEqual([{ renders: {}, removals: [], cursor }]);
+      await vi.advanceTimersByTimeAsync(59_000);
+      for (const { frames } of [behind, greeted]) {
+        expect(frames.length).toBeGreaterThanOrEqual(2);
+        for (const frame of frames) expect(frame).toEqual({ renders: {}, removals: [], cursor });
+      }
+      expect(nonsense.frames).toEqual([]);
+      state[how] = false;
+      await vi.advanceTimersByTimeAsync(12_000);
+      for (const { ids } of [behind, greeted]) expect(ids()).toEqual(["b"]);
+      expect(nonsense.frames[0]).toMatchObject({ reset: true });
+    },
+  );
+
+  it("is asked once a second, whatever the bus announces", async () => {
+    const { log, state, counts } = watchedLog();
+    const bus = handBus();
+    const { ids } = await joinHub(start({ log, bus }));
+    state.fails = true;
+    const announcement = { cursor: (await log.append("finals", shown("a"))).cursor };
+    bus.deliver(announcement);
+    await expect.poll(() => errors.length).toBe(1);
+    const asked = counts.since;
+    for (let n = 0; n < 500; n++) {
+      bus.deliver(announcement);
+      await Promise.resolve();
+    }
+    expect(counts.since).toBe(asked);
+    state.fails = false;
+    // Not with the heads only, up to five seconds later.
+    await expect.poll(ids, { timeout: 2_500 }).toEqual(["a"]);
+  });
+
+  it("and a clock that is set back meanwhile: readers do not wait until it is as late again", async () => {
+    const { log, state } = watchedLog();
+    const hub = start({ log, bus: memoryBus() });
+    const { cursor } = await log.append("finals", shown("a"));
+    await log.append("finals", shown("b"));
+    await joinHub(hub);
+    const now = Date.now();
+    vi.useFakeTimers({ toFake: ["Date"], now: now + 86_400_000 });
+    state.fails = true;
+    const { ids } = await joinHub(hub, cursor);
+    await expect.poll(() => errors.length).toBeGreaterThan(0);
+    vi.setSystemTime(now);
+    state.fails = false;
+    await expect.poll(ids, { timeout: 3_000 }).toEqual(["b"]);
+  });
+
   it("a thousand readers that are behind make it one report a second", async () => {
     vi.useFakeTimers();
     const { log, state } = watchedLog();
@@ -592,6 +655,20 @@ describe("when the log is away", () => {
     state.fails = false;
     await vi.advanceTimersByTimeAsync(2_000);
     expect(hub.stats().lagging).toBe(0);
+  });
+});
+
+describe("a clock that is set back", () => {
+  it("keeps no heartbeat from readers, and no page from being let go", async () => {
+    vi.useFakeTimers();
+    const hub = start({ log: memoryLog(), bus: memoryBus() });
+    const { frames } = await joinHub(hub);
+    const other = await joinHub(hub, "", "other");
+    vi.setSystemTime(Date.now() - 3_600_000);
+    other.reader.closed();
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(frames).toHaveLength(1);
+    expect(hub.stats().channels).toBe(1);
   });
 });
 
@@ -680,6 +757,23 @@ describe("readers that poll", () => {
     await expect
       .poll(() => hub.poll({ channel: "page-1" }), { timeout: 3_000 })
       .toMatchObject({ kind: "nothing" });
+  });
+});
+
+describe("the end", () => {
+  it("lets nobody wait for a log that does not answer, and who closes again waits with the first", async () => {
+    const { log, state } = watchedLog();
+    const hub = start({ log, bus: memoryBus() });
+    const { state: reader } = await joinHub(hub, "", "other");
+    state.hangs = true;
+    const waiting = [hub.admit({ channel: "finals", transport }), hub.poll({ channel: "finals" })];
+    const began = performance.now();
+    const closed = hub.close({ drainMs: 60_000 });
+    for (const answer of await Promise.all(waiting)) expect(answer).toMatchObject({ status: 503 });
+    await hub.close();
+    await closed;
+    expect(performance.now() - began).toBeLessThan(9_000);
+    expect([reader.closed, hub.stats().readers, errors]).toEqual([1012, 0, []]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Frames, newFrames } from "../../src/hub/frames.ts";
-import { pollRounds } from "../../src/hub/rounds.ts";
+import { boundedRounds } from "../../src/hub/rounds.ts";
 
 beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "performance"] }));
 afterEach(() => vi.useRealTimers());
@@ -8,9 +8,9 @@ afterEach(() => vi.useRealTimers());
 const cursor = (seq: number) => `e.${seq}`;
 
 /** A page whose head the test moves, and how often its log is asked. */
-function page() {
+function page(roundsOf = boundedRounds(4_000_000)) {
   const state = { head: 0, asked: 0, fails: false, size: 10 };
-  const rounds = pollRounds();
+  const rounds = roundsOf();
   const ask = (at: number): Promise<Frames> =>
     rounds.ask(cursor(at), async () => {
       state.asked++;
@@ -104,6 +104,18 @@ describe("rounds", () => {
     await Promise.all(round);
     const kept = await Promise.all(Array.from({ length: 8 }, (_, n) => settled(ask(n + 1))));
     expect(kept.filter(Boolean)).toHaveLength(4);
+  });
+
+  it("keep it for all pages together, and no longer than a second", async () => {
+    const roundsOf = boundedRounds(1_500_000);
+    const [one, other] = [page(roundsOf), page(roundsOf)];
+    one.state.size = other.state.size = 1_000_000;
+    await Promise.all([one.ask(1), other.ask(1)]);
+    expect(await Promise.all([settled(one.ask(1)), settled(other.ask(1))])).toEqual([true, false]);
+    // Without anybody asking meanwhile, too.
+    await vi.advanceTimersByTimeAsync(3_000);
+    await other.ask(1);
+    expect(await settled(other.ask(1))).toBe(true);
   });
 
   it("that nobody asked in for long are over", async () => {
