@@ -19,7 +19,13 @@ const script = (
     target: "es2022",
     rolldownOptions: {
       input,
-      output: { format, entryFileNames: "[name].js", assetFileNames: "reader[extname]" },
+      output: {
+        format,
+        entryFileNames: "[name].js",
+        assetFileNames: "reader[extname]",
+        // Else constants become variables, and the minifier leaves those where they are.
+        topLevelVar: false,
+      },
     },
   },
 });

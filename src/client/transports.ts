@@ -1,5 +1,6 @@
 /** The ways to a server that browsers have: each opens one connection, and tells what becomes of it. */
 import { type Cursor, parseCursor } from "../protocol.ts";
+import { backoff } from "./backoff.ts";
 import type { ConnectionEvents, UrlFor } from "./publisher.ts";
 
 export type TransportName = "websocket" | "sse" | "polling";
@@ -12,6 +13,8 @@ const WAIT_S = 20;
 const AGAIN_MS = 500;
 /** The same after nothing has come, and too soon: something in between did not let the answer wait. */
 const NOTHING_MS = 2_000;
+/** A wait that fails after so long was cut for its silence, perhaps; one that fails sooner, for something else. */
+const SILENT_MS = 1_000;
 
 export const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
   websocket(url, cursor, { opened, receive, lost }) {
@@ -33,43 +36,36 @@ export const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
   polling(url, cursor, { receive, lost }) {
     const abort = new AbortController();
     const { signal } = abort;
-    let timer: ReturnType<typeof setTimeout>;
-    // The first answer comes at once, and shows that answers come.
-    let wait = 0;
-    let mostWait = WAIT_S;
-    let isFirst = true;
+    /** Waits that were cut in a row. */
+    let cuts = 0;
+    /** Polls to come that do not wait: what cuts off who is silent lets them through. The first shows that answers come. */
+    let hasty = 1;
     const poll = async () => {
       const asked = Date.now();
+      const wait = hasty ? 0 : WAIT_S;
       try {
         const response = await fetch(`${url("updates", cursor)}&wait=${wait}`, { signal, cache: "no-cache" });
         const text = await response.text();
-        const frame = JSON.parse(text);
-        if (!response.ok || signal.aborted) return lost();
+        // Something in between that gives up on a wait may say so.
+        const frame = JSON.parse(response.ok ? text : "");
         receive(text);
         if (frame.retry) return lost();
-        const pause = isFirst ? 0 : frame.cursor === cursor || frame.reset ? NOTHING_MS : AGAIN_MS;
-        isFirst = false;
-        wait = mostWait;
+        let pause = frame.cursor === cursor || frame.reset ? NOTHING_MS : AGAIN_MS;
+        if (wait) cuts = 0;
+        else if (!--hasty) pause = 0;
         // Not the page's cursor: while it answers a reset, that stays where it was.
         // Asked without one, the server would tell where the page is, and what was missed would stay so.
         if (parseCursor(frame.cursor)) cursor = frame.cursor;
-        if (signal.aborted) return;
-        timer = setTimeout(poll, Math.max(0, pause * (0.75 + Math.random() / 2) - (Date.now() - asked)));
+        setTimeout(poll, Math.max(0, pause * (0.75 + Math.random() / 2) - (Date.now() - asked)));
       } catch {
-        // What cuts off who is silent does not cut off who does not wait.
-        if (!wait || signal.aborted) lost();
-        else {
-          wait = mostWait = 0;
-          timer = setTimeout(poll, Math.random() * AGAIN_MS);
-        }
+        if (!wait || Date.now() - asked < SILENT_MS) return lost();
+        // Once, and a server was killed: one poll finds another. Again, and waits are cut here: for how long, each tells anew.
+        hasty = 10 ** cuts++;
+        setTimeout(poll, backoff(0));
       }
     };
     void poll();
-    return {
-      close() {
-        clearTimeout(timer);
-        abort.abort();
-      },
-    };
+    // What would be asked after that fails at once, and is lost on nobody.
+    return { close: () => abort.abort() };
   },
 };

@@ -398,6 +398,72 @@ describe("polling", () => {
     await equal();
   });
 
+  /** The waits of all polls so far, in seconds. */
+  function waits(): number[] {
+    const asked: number[] = [];
+    page.on("request", (request) => {
+      const { pathname, searchParams } = new URL(request.url());
+      if (pathname.startsWith("/updates/")) asked.push(Number(searchParams.get("wait")));
+    });
+    return asked;
+  }
+
+  /** Waits until these polls were asked for, and all but the last answered. */
+  async function polled(asked: readonly number[], wanted: readonly number[]): Promise<void> {
+    await expect.poll(() => asked, { timeout: 20_000 }).toEqual(wanted);
+    const reached = () => [network.asked("updates"), network.open("updates")];
+    await expect.poll(reached, { timeout: 20_000 }).toEqual([wanted.length, 1]);
+  }
+
+  /** Cuts the poll that waits, when its reader has heard nothing for three seconds. */
+  async function cut(): Promise<void> {
+    await page.clock.fastForward(3_000);
+    network.sever("updates");
+  }
+
+  test("one wait that is cut, as by a server that is killed, is no reason not to wait", async () => {
+    const asked = waits();
+    await read();
+    await polled(asked, [0, 20]);
+    await cut();
+    await polled(asked, [0, 20, 0, 20]);
+    // A wait that is answered is word that waits are not cut here.
+    await publish();
+    await polled(asked, [0, 20, 0, 20, 20]);
+    await cut();
+    await polled(asked, [0, 20, 0, 20, 20, 0, 20]);
+    await publish();
+    await equal();
+  });
+
+  test("two cut in a row are one, and after a while it waits again", async () => {
+    const asked = waits();
+    await read();
+    await polled(asked, [0, 20]);
+    await cut();
+    await polled(asked, [0, 20, 0, 20]);
+    await cut();
+    for (let polls = 5; polls < 15; polls++) {
+      await expect.poll(() => asked.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(polls);
+      await page.clock.fastForward(2_500);
+    }
+    await polled(asked, [0, 20, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 20]);
+    await publish();
+    await equal();
+  });
+
+  test("a wait that is refused at once, in plain text, was not cut", async () => {
+    const asked = waits();
+    await read();
+    await polled(asked, [0, 20]);
+    const refuse = (route: Route) => route.fulfill({ status: 503, body: "restarting" });
+    await page.route((url) => url.pathname.startsWith("/updates/"), refuse, { times: 1 });
+    await publish();
+    await expect.poll(() => asked, { timeout: 20_000 }).toEqual([0, 20, 20, 0, 20]);
+    await publish();
+    await equal();
+  });
+
   test("ends when the page is left", async () => {
     await read();
     await over("updates");

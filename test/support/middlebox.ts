@@ -16,6 +16,8 @@ export interface Middlebox {
   /** Sets one and ends the connections of that kind. */
   obstruct(kind: Kind, obstacle: Obstacle): void;
   clear(kind: Kind): void;
+  /** Ends the connections of that kind, and lets new ones through. */
+  sever(kind: Kind): void;
   /** Ends connections of that kind that were silent for so long, in milliseconds. */
   idleMs: number;
   /** Connections of that kind that are passed on now. */
@@ -47,7 +49,8 @@ export async function middlebox(target: string): Promise<Middlebox> {
     if (obstacle === "refused") return void response.writeHead(403).end("blocked by policy");
     const { method, url, headers } = request;
     const upstream = httpRequest({ hostname, port, method, path: url, headers }, (answer) => {
-      response.writeHead(answer.statusCode!, answer.headers);
+      // On a connection used before, Chromium asks once more by itself for what is cut, and its page hears of no cut.
+      response.writeHead(answer.statusCode!, { ...answer.headers, connection: "close" });
       response.flushHeaders();
       if (obstacle !== "held up") answer.pipe(response);
     });
@@ -95,6 +98,9 @@ export async function middlebox(target: string): Promise<Middlebox> {
     obstacles,
     obstruct(kind, obstacle) {
       obstacles.set(kind, obstacle);
+      box.sever(kind);
+    },
+    sever(kind) {
       for (const socket of passing[kind]) socket.destroy();
     },
     clear: (kind) => void obstacles.delete(kind),
