@@ -9,7 +9,7 @@ export interface ConnectOptions extends FallbackOptions {
 }
 
 /**
- * Makes this page live. Throws when it has no list of posts (`#live-posts`) or no channel id.
+ * Makes this page live. Throws when it has no list of posts (`#live-posts`) or no channel id, or when `pageUrl` is no URL.
  *
  * @example
  * const live = connect({ onUpdate: ({ added }) => console.log(`${added.length} new`) });

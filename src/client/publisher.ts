@@ -136,12 +136,14 @@ export abstract class WebsocketPublisher {
     return transport === "ws" ? url : url.replace(/^ws/, "http");
   }
 
-  /** Starts to follow the page, once. Throws when it has no list of posts or no channel id. */
+  /** Starts to follow the page, once. Throws when it has no list of posts or no channel id, or when `pageUrl` is no URL. */
   start(): void {
     if (this.#listeners) return;
     const { target = "#live-posts", pageUrl, onUpdate } = this.#options;
     const list = typeof target === "string" ? document.querySelector<HTMLElement>(target) : target;
     if (!list) throw new Error(`[tidings] [client] no ${target} on this page`);
+    if (pageUrl && !URL.canParse(pageUrl, location.href))
+      throw new Error(`[tidings] [client] pageUrl ${pageUrl}: not a URL`);
     this.#list = list;
     this.#page = new LivePage(list, () => pageUrl ?? location.href, {
       onUpdate: (update) => notify(onUpdate, update),

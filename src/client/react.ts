@@ -26,7 +26,7 @@ export interface LivePageView {
  * another page (by its `data-channel-id`) takes its place. A change of `url` or `pageUrl` connects anew; the
  * other options count when a connection is made, `onUpdate` always.
  *
- * Throws, in an effect, when `html` has no list of posts with a `data-channel-id`.
+ * Throws, in an effect, when `html` has no list of posts with a `data-channel-id`, or `pageUrl` is no URL.
  *
  * @example
  * function Live({ html }: { html: string }) {

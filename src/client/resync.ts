@@ -20,9 +20,9 @@ export function fetchCopy(
     let attempts = 0;
     const attempt = async () => {
       if (signal.aborted) return;
-      const address = new URL(url(), location.href);
-      address.searchParams.set("at", at);
       try {
+        const address = new URL(url(), location.href);
+        address.searchParams.set("at", at);
         const response = await fetch(address, {
           signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
           cache: attempts ? "no-cache" : "default",

@@ -126,13 +126,17 @@ describe("the address", () => {
     expect(await page.evaluate("[before, after].map((url) => url.split(':')[0])")).toEqual(["ws", "wss"]);
   });
 
-  test("without a list of posts or a channel id, start() says what is missing", async () => {
+  test("without a list of posts or a channel id, or with a pageUrl that is none, start() says what is wrong", async () => {
     site.page = () => html([], { channelId: null, script: "" });
     await page.goto(`http://${site.host}/`);
     const tried = (expression: string) =>
       page.evaluate(`(() => { try { ${expression} } catch (error) { return error.message } })()`);
     expect(await tried("tidings.connect()")).toMatch(/channel id/);
     expect(await tried("tidings.connect({ target: '#nowhere', channelId: 'x' })")).toMatch(/#nowhere/);
+    // It would be found out at the first reset, and there only the browser's console would hear of it.
+    expect(await tried("tidings.connect({ channelId: 'x', pageUrl: 'http://[' })")).toMatch(
+      /pageUrl http:\/\/\[: not a URL/,
+    );
     expect(site.waiting).toBe(0);
   });
 
