@@ -682,7 +682,9 @@ export function createHub({
   }
 
   async function admit<F>(admission: Admission<F>): Promise<Admitted<F> | Refusal> {
-    const { channel: id, cursor, address, transport } = admission;
+    const { channel: id, cursor, transport } = admission;
+    // Kept with each reader only where it counts.
+    const address = maxConnectionsPerAddress > 0 ? admission.address : undefined;
     const refusal = check(admission);
     if (refusal) return refusal;
     const connections = address === undefined ? 0 : (addresses.get(address) ?? 0);
