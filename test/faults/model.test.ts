@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Frame } from "../../faults/frame.ts";
 import { check } from "../../faults/model/check.ts";
 import type { Sabotage } from "../../faults/model/history.ts";
 import type { Since } from "../../src/logs/log.ts";
@@ -33,8 +34,37 @@ describe("the model of readers under faults", () => {
         expect(failure).toMatch(/npm run faults:model -- --seed=1 --path=\d/);
       });
     }
+
+    // They follow one connection alone, and would not miss what they have never heard of.
+    for (const [what, [wire, found]] of Object.entries(wiresOfTheDeaf())) {
+      it(`${what}, where readers know no cursors`, { timeout: 120_000 }, async () => {
+        const focus = { reader: "live only" } as const;
+        const { failure } = await check({ runs: RUNS, seed: 1, focus, sabotage: { wire } });
+        expect(failure).toMatch(found);
+      });
+    }
   });
 });
+
+function wiresOfTheDeaf(): Record<string, readonly [wire: NonNullable<Sabotage["wire"]>, found: RegExp]> {
+  const isQuiet = (text: string) => text.startsWith('{"renders":{},"removals":[]');
+  return {
+    "a network that brings nothing at all": [() => [], / has not heard of a /],
+    "a network that brings no update": [
+      (text) => (isQuiet(text) ? [text] : []),
+      / shows | has not heard of a /,
+    ],
+    "a network that brings nothing of two posts": [
+      (text) => {
+        const frame = JSON.parse(text) as Frame;
+        const { b: _, 7: __, ...renders } = frame.renders;
+        const removals = frame.removals.filter((id) => id !== "b" && id !== "7");
+        return [JSON.stringify({ ...frame, renders, removals })];
+      },
+      / shows (b|7) \[/,
+    ],
+  };
+}
 
 function sabotages(): Record<string, Sabotage> {
   const since = (change: (answer: Since, cursor: string | null) => Since): Sabotage => ({
