@@ -45,7 +45,15 @@ export async function check({ runs, seed, path, focus, sabotage }: Budget): Prom
   const failure = [
     `After ${details.numRuns} histories: ${error instanceof Error ? (error.name === "Error" ? error.message : error.stack) : error}`,
     history && describe(history),
-    `Again: npm run faults:model -- --seed=${details.seed} --path=${details.counterexamplePath}`,
+    `Again: npm run faults:model -- --seed=${details.seed} --path=${details.counterexamplePath}${flagsOf(focus)}`,
   ].join("\n");
   return { runs: details.numRuns, failure, p50, worst, digest };
+}
+
+/** A path holds only in the same corner. */
+function flagsOf(focus: Focus = {}): string {
+  return Object.entries(focus)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` --${name}="${value}"`)
+    .join("");
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Frame } from "../../faults/frame.ts";
 import { check } from "../../faults/model/check.ts";
-import type { Sabotage } from "../../faults/model/history.ts";
+import type { Focus, Sabotage } from "../../faults/model/history.ts";
 import type { Since } from "../../src/logs/log.ts";
 
 // Random histories of edits and faults (faults/model/): each reader's page equals the store in the end, and none ever
@@ -43,6 +43,29 @@ describe("the model of readers under faults", () => {
         expect(failure).toMatch(found);
       });
     }
+  });
+
+  it("prints what brings a failure back: without its corner, a path is of another history", async () => {
+    const focus: Focus = { log: "sqlite store", reader: "live only", often: ["wait", "log"] };
+    const sabotage = { wire: () => [] };
+    const { failure } = await check({ runs: 10, seed: 1, focus, sabotage });
+    const [, flags] = /^Again: npm run faults:model -- (.*)$/m.exec(failure!)!;
+    const said = Object.fromEntries(
+      [...flags!.matchAll(/--(\w+)=(?:"([^"]*)"|(\S+))/g)].map(([, name, quoted, word]) => [
+        name,
+        quoted ?? word,
+      ]),
+    );
+    expect(said).toEqual({
+      seed: "1",
+      path: said.path,
+      log: focus.log,
+      reader: focus.reader,
+      often: "wait,log",
+    });
+    const again = await check({ runs: 1, seed: 1, path: said.path, focus, sabotage });
+    const history = (text: string | undefined) => text?.slice(text.indexOf("\n"));
+    expect(history(again.failure)).toBe(history(failure));
   });
 });
 
