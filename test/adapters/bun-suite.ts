@@ -110,22 +110,23 @@ export function bunTests({ describe, it }: RunnerThatSkips): void {
       (await opened(`${url}/ws/channel/finals/`)).terminate();
     });
 
-    const log = memoryLog();
-    let closeHub: Hub["close"] | undefined;
-    const closingAsAsked = {
-      ...log,
-      heads(channels: readonly string[]) {
-        void closeHub?.();
-        return log.heads(channels);
-      },
-    };
-    test("sends away who is let in while the hub closes", { log: closingAsAsked }, async (url, hub) => {
-      closeHub = hub.close;
+    it("sends away who is let in while the hub closes", async () => {
+      const hub = createHub({ log: memoryLog(), bus: memoryBus() });
+      const closing: Hub = {
+        ...hub,
+        async admit(admission) {
+          const answer = await hub.admit(admission);
+          void hub.close();
+          return answer;
+        },
+      };
+      const { url, close } = await start(closing);
       const socket = new WebSocket(`${url}/ws/channel/finals/`);
       const code = new Promise((resolve) => socket.once("close", resolve));
       assert.match(await nextText(socket), /"retry":\[500,2000\]/);
       assert.equal(await code, 1012);
       await eventually(() => assert.equal(hub.stats().readers, 0));
+      await close();
     });
 
     const tight: BunAdapterOptions = { websocket: { backpressureLimit: 1_000, message() {} } };
