@@ -4,7 +4,6 @@
  */
 
 import { WebSocket } from "ws";
-import { backoff } from "../../src/client/backoff.ts";
 import type { Frame } from "../frame.ts";
 import type { CrowdReport, FromCrowd, ToCrowd } from "./crowd.ts";
 
@@ -130,7 +129,9 @@ function connect(reader: Reader): void {
     if (isSteady || performance.now() - began >= 10_000) reader.failures = 0;
     const [min, max] = retry ?? [];
     const pause =
-      min === undefined || max === undefined ? backoff(reader.failures++) : min + Math.random() * (max - min);
+      min === undefined || max === undefined
+        ? Math.random() * Math.min(30_000, 500 * 2 ** reader.failures++)
+        : min + Math.random() * (max - min);
     setTimeout(connect, pause, reader);
   });
 }

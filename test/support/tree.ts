@@ -29,31 +29,34 @@ export interface Import {
   readonly bare: boolean;
   /** What is imported by name. */
   readonly names: readonly string[];
+  /** Nothing of it is there when the file runs. */
+  readonly isType: boolean;
 }
 
 /** All imports of a TypeScript file. `import()` of anything but a plain text is left out. */
 export function importsOf(path: string, source: string): readonly Import[] {
   const { module } = parseSync(path, source);
-  const found: { specifier: string; names: string[] }[] = [
+  const found: { specifier: string; names: string[]; isType: boolean }[] = [
     ...module.staticImports.map(({ moduleRequest, entries }) => ({
       specifier: moduleRequest.value,
       names: entries.flatMap(({ importName }) => importName.name ?? []),
+      isType: entries.length > 0 && entries.every(({ isType }) => isType),
     })),
     ...module.staticExports.flatMap(({ entries }) =>
-      entries.flatMap(({ moduleRequest, importName }) =>
+      entries.flatMap(({ moduleRequest, importName, isType }) =>
         moduleRequest
-          ? { specifier: moduleRequest.value, names: importName.name ? [importName.name] : [] }
+          ? { specifier: moduleRequest.value, names: importName.name ? [importName.name] : [], isType }
           : [],
       ),
     ),
     ...module.dynamicImports.flatMap(({ moduleRequest }) => {
       const text = /^["'](.*)["']$/.exec(source.slice(moduleRequest.start, moduleRequest.end));
-      return text ? { specifier: text[1]!, names: [] } : [];
+      return text ? { specifier: text[1]!, names: [], isType: false } : [];
     }),
   ];
-  return found.map(({ specifier, names }) => {
+  return found.map(({ specifier, names, isType }) => {
     const bare = !specifier.startsWith(".");
     const to = bare ? specifier : posix.join(posix.dirname(path), specifier);
-    return { from: path, to, bare, names };
+    return { from: path, to, bare, names, isType };
   });
 }
