@@ -41,6 +41,12 @@ interface Cursor {
   readonly seq: number;
 }
 
+/** What a connection has brought: in all, and of what the page has followed. */
+interface Told {
+  last: Cursor | null;
+  followed: Cursor | null;
+}
+
 export interface ReaderOptions {
   readonly name: string;
   readonly channel: string;
@@ -77,39 +83,50 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
 
   // --- the page ----------------------------------------------------------------------------------------
 
-  function take(frame: Frame, connection: AbortController, told: { cursor: Cursor | null }): void {
+  function take(frame: Frame, connection: AbortController, told: Told): void {
     if (connection !== current || connection.signal.aborted) return;
     if (frame.retry) {
       retry = frame.retry;
       windows.push(frame.retry);
       return;
     }
-    const isEmpty = Object.keys(frame.renders).length + frame.removals.length === 0;
     const its = parse(frame.cursor);
     if (frame.reset) {
+      const own = parse(cursor);
+      // Rule 2: it is not about its own cursor.
+      if (!buffer && own && isBeyond(own, told.followed)) {
+        connection.abort();
+        return;
+      }
       resets++;
-      told.cursor = its;
+      told.last = told.followed = its;
       buffer = [];
-      void resync(frame.cursor!, connection);
+      void resync(frame.cursor!, connection, told);
       return;
     }
     // Nothing comes twice on one connection.
-    const last = told.cursor;
-    if (!isEmpty && its && last && its.epoch === last.epoch && its.seq <= last.seq)
+    const { last } = told;
+    if (!isEmpty(frame) && its && last && its.epoch === last.epoch && its.seq <= last.seq)
       doubled.push(`${frame.cursor} came twice`);
-    if (buffer) {
-      buffer.push(frame);
-      told.cursor = its ?? last;
-      return;
-    }
-    const own = parse(cursor);
-    told.cursor = its ?? last;
-    if (its && own && its.epoch === own.epoch && its.seq <= own.seq) return;
-    if (its && own && its.epoch !== own.epoch && last && last.seq < own.seq) {
-      connection.abort();
-      return;
+    told.last = its ?? last;
+    if (buffer) buffer.push(frame);
+    else follow(frame, connection, told);
+  }
+
+  /** Rule 2. `false`: the connection is left. */
+  function follow(frame: Frame, connection: AbortController, told: Told): boolean {
+    const [own, its, before] = [parse(cursor), parse(frame.cursor), told.followed];
+    told.followed = its ?? before;
+    if (own && its) {
+      const isElsewhere = its.epoch !== own.epoch || (isEmpty(frame) && its.seq < own.seq);
+      if (isElsewhere && isBeyond(own, before)) {
+        connection.abort();
+        return false;
+      }
+      if (its.epoch === own.epoch && its.seq <= own.seq) return true;
     }
     apply(frame);
+    return true;
   }
 
   function apply({ renders, removals, cursor: next }: Frame): void {
@@ -151,7 +168,7 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
   }
 
   /** Rule 4. */
-  async function resync(head: string, connection: AbortController): Promise<void> {
+  async function resync(head: string, connection: AbortController, told: Told): Promise<void> {
     const due = parse(head)!;
     for (let tries = 0; !connection.signal.aborted; tries++) {
       await wait(Math.random() * Math.min(2_000 * 2 ** tries, 30_000));
@@ -166,11 +183,7 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
       reconcile(html);
       const kept = buffer;
       buffer = undefined;
-      for (const frame of kept) {
-        const [own, next] = [parse(cursor), parse(frame.cursor)];
-        if (own && next && own.epoch === next.epoch && next.seq <= own.seq) continue;
-        apply(frame);
-      }
+      for (const frame of kept) if (!follow(frame, connection, told)) return;
       return;
     }
   }
@@ -178,7 +191,7 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
   // --- the connection ------------------------------------------------------------------------------------
 
   /** Rule 3: holds one connection after the other until the end. */
-  async function follow(): Promise<void> {
+  async function hold(): Promise<void> {
     while (!hasEnded) {
       while (wake > Date.now()) await wait(wake - Date.now());
       const connection = new AbortController();
@@ -187,7 +200,7 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
       retry = undefined;
       attempts++;
       const began = Date.now();
-      const told = { cursor: parse(cursor) };
+      const told: Told = { last: parse(cursor), followed: parse(cursor) };
       let isSteady = false;
       const receive = (text: string) => {
         isSteady = true;
@@ -281,18 +294,22 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
     },
 
     async polling(receive, connection) {
+      // What this transport has brought, not the page's own.
+      let last = cursor ?? "";
       while (!connection.signal.aborted) {
-        const url = `http://${host()}/updates/channel/${path}/?${query()}&wait=20`;
+        const url = `http://${host()}/updates/channel/${path}/?cursor=${encodeURIComponent(last)}&wait=20`;
         const response = await fetch(url, {
           signal: AbortSignal.any([connection.signal, AbortSignal.timeout(40_000)]),
         });
         if (!response.ok) throw new Error(`polling was answered ${response.status}`);
-        const began = cursor;
-        receive(await response.text());
+        const text = await response.text();
+        const asked = last;
+        last = (JSON.parse(text) as Frame).cursor ?? last;
+        receive(text);
         if (retry) return;
         // A reset was told: the page is being fetched.
         while (buffer && !connection.signal.aborted) await wait(50);
-        if (cursor === began) await wait(500);
+        if (last === asked) await wait(500);
       }
     },
   };
@@ -307,7 +324,7 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
   }
   cursor = cursorOf(html);
   reconcile(html);
-  const following = follow();
+  const holding = hold();
 
   return {
     name,
@@ -339,7 +356,7 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
     end() {
       hasEnded = true;
       current.abort();
-      void following;
+      void holding;
     },
   };
 }
@@ -355,6 +372,10 @@ function parse(cursor: string | undefined): Cursor | null {
   const [, epoch, seq] = /^([\w-]+)\.(\d+)$/.exec(cursor ?? "") ?? [];
   return epoch === undefined ? null : { epoch, seq: Number(seq) };
 }
+
+const isEmpty = ({ renders, removals }: Frame) => Object.keys(renders).length + removals.length === 0;
+
+const isBeyond = ({ seq }: Cursor, other: Cursor | null) => other !== null && seq > other.seq;
 
 /** What the newsroom wrote into the post. */
 export function markOf(content: string): number {
