@@ -7,23 +7,26 @@
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { isInstalled } from "../../test/support/services.ts";
+import { orRefuse, refuse, wholeNumber } from "../flags.ts";
 import { machine } from "../processes/report.ts";
 import type { Spread } from "../spread.ts";
 import { type DeployOutcome, runDeploy } from "./deploy.ts";
 
-const { values } = parseArgs({
-  options: {
-    drain: { type: "string", default: "5,0" },
-    "check-ms": { type: "string", default: "1000" },
-    readers: { type: "string", default: "200" },
-    reporters: { type: "string", default: "5" },
-    "allowance-ms": { type: "string", default: "3000" },
-    seed: { type: "string", default: "1" },
-  },
-});
+const { values } = orRefuse(() =>
+  parseArgs({
+    options: {
+      drain: { type: "string", default: "5,0" },
+      "check-ms": { type: "string", default: "1000" },
+      readers: { type: "string", default: "200" },
+      reporters: { type: "string", default: "5" },
+      "allowance-ms": { type: "string", default: "3000" },
+      seed: { type: "string", default: "1" },
+    },
+  }),
+);
 
 for (const kind of ["postgres", "redis", "haproxy"] as const) {
-  if (!isInstalled(kind)) throw new Error(`${kind} is not installed: see scripts/install-test-tools.ts`);
+  if (!isInstalled(kind)) refuse(`${kind} is not installed: see scripts/install-test-tools.ts`);
 }
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
@@ -45,16 +48,19 @@ breaches: ${breaches.length}${breaches
 load ${loadavg()[0]!.toFixed(1)} after`);
 }
 
+const number = (name: "check-ms" | "readers" | "reporters" | "allowance-ms" | "seed", least = 1) =>
+  wholeNumber(`--${name}`, values[name], { least });
+const options = {
+  checkMs: number("check-ms"),
+  readers: number("readers"),
+  reporters: number("reporters"),
+  allowanceMs: number("allowance-ms", 0),
+  seed: number("seed", 0),
+};
+const drains = values.drain.split(",").map((text) => wholeNumber("--drain", text));
 console.log(`${machine()}; load ${loadavg()[0]!.toFixed(1)} before`);
-for (const drainSeconds of values.drain.split(",").map(Number)) {
-  const outcome = await runDeploy({
-    drainSeconds,
-    checkMs: Number(values["check-ms"]),
-    readers: Number(values.readers),
-    reporters: Number(values.reporters),
-    allowanceMs: Number(values["allowance-ms"]),
-    seed: Number(values.seed),
-  });
+for (const drainSeconds of drains) {
+  const outcome = await runDeploy({ drainSeconds, ...options });
   tell(outcome);
   // Without the setting posts are refused: a run that does not see that shows nothing.
   if (drainSeconds > 0 ? outcome.breaches.length > 0 : outcome.refused === 0) process.exitCode = 1;

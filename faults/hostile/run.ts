@@ -6,17 +6,20 @@
  */
 import { availableParallelism, loadavg } from "node:os";
 import { parseArgs } from "node:util";
+import { orRefuse, refuse, share, wholeNumber } from "../flags.ts";
 import { ATTACKS } from "./attacks.ts";
 import { type Row, startSiege } from "./siege.ts";
 
-const { values } = parseArgs({
-  options: {
-    scale: { type: "string", default: "1" },
-    only: { type: "string" },
-    "per-address": { type: "string", default: "2000" },
-    latency: { type: "string", default: "1000" },
-  },
-});
+const { values } = orRefuse(() =>
+  parseArgs({
+    options: {
+      scale: { type: "string", default: "1" },
+      only: { type: "string" },
+      "per-address": { type: "string", default: "2000" },
+      latency: { type: "string", default: "1000" },
+    },
+  }),
+);
 
 const megabytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)}`;
 
@@ -32,20 +35,22 @@ function cells({ name, endings, memory, latency, seconds }: Row): string[] {
   ];
 }
 
+const scale = share("--scale", values.scale, 1);
+const maxConnectionsPerAddress = wholeNumber("--per-address", values["per-address"]);
+const latencyMs = wholeNumber("--latency", values.latency, { least: 1 });
+const attacks = ATTACKS.filter(({ name }) => name.includes(values.only ?? ""));
+if (attacks.length === 0) {
+  refuse(`--only: "${values.only}" is in none of\n${ATTACKS.map(({ name }) => `  ${name}`).join("\n")}`);
+}
+
 console.log(`${availableParallelism()} cores, load ${loadavg()[0]!.toFixed(1)} before\n`);
 console.log(
   "| strangers | how they ended | server's memory, MB (at most) | updates before: p50, p99 ms | meanwhile | seconds |",
 );
 console.log("| --- | --- | --- | --- | --- | --- |");
 const wrong: string[] = [];
-for (const attack of ATTACKS) {
-  if (values.only && !attack.name.includes(values.only)) continue;
-  const siege = await startSiege({
-    scale: Number(values.scale),
-    maxConnectionsPerAddress: Number(values["per-address"]),
-    quietMs: 3_000,
-    latencyMs: Number(values.latency),
-  });
+for (const attack of attacks) {
+  const siege = await startSiege({ scale, maxConnectionsPerAddress, quietMs: 3_000, latencyMs });
   const row = await siege.suffer(attack);
   await siege.end();
   console.log(`| ${cells(row).join(" | ")} |`);

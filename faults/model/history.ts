@@ -51,9 +51,9 @@ export interface History {
 // --- what may happen ---------------------------------------------------------------------------------------
 
 /** From PROTOCOL.md; the client; the client that knows WebSockets alone; and one that knows no cursors. */
-const READERS = ["model", "client", "plain client", "live only"] as const;
+export const READERS = ["model", "client", "plain client", "live only"] as const;
 export type ReaderKind = (typeof READERS)[number];
-const TRANSPORTS = ["websocket", "sse", "polling"] as const;
+export const TRANSPORTS = ["websocket", "sse", "polling"] as const;
 const post = fc.constantFrom(...POSTS);
 const edit: fc.Arbitrary<Edit> = fc.oneof(
   {
@@ -229,6 +229,8 @@ export interface Focus {
   /** Kinds of steps that happen five times as often. */
   readonly often?: readonly Step["do"][] | undefined;
 }
+
+export const STEP_KINDS = Object.keys(STEPS) as readonly Step["do"][];
 
 const either = <T>(wanted: T | undefined, all: readonly T[]) =>
   wanted === undefined ? fc.constantFrom(...all) : fc.constant(wanted);

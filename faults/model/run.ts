@@ -6,25 +6,36 @@
  * steps that are to happen five times as often. A path holds only with the same.
  */
 import { parseArgs } from "node:util";
+import { oneOf, orRefuse, wholeNumber } from "../flags.ts";
 import { check } from "./check.ts";
-import type { Focus } from "./history.ts";
+import { type Focus, READERS, STEP_KINDS, TRANSPORTS } from "./history.ts";
+import { LOG_KINDS } from "./site.ts";
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: "string", default: "1000" },
-    seed: { type: "string" },
-    path: { type: "string" },
-    log: { type: "string" },
-    reader: { type: "string" },
-    transport: { type: "string" },
-    often: { type: "string" },
-  },
-});
-const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed);
-const { log, reader, transport } = values;
-const focus = { log, reader, transport, often: values.often?.split(",") } as Focus;
+const { values } = orRefuse(() =>
+  parseArgs({
+    options: {
+      runs: { type: "string", default: "1000" },
+      seed: { type: "string" },
+      path: { type: "string" },
+      log: { type: "string" },
+      reader: { type: "string" },
+      transport: { type: "string" },
+      often: { type: "string" },
+    },
+  }),
+);
+const runs = wholeNumber("--runs", values.runs, { least: 1 });
+const seed = wholeNumber("--seed", values.seed ?? String(Date.now() % 2 ** 31));
+const among = <T extends string>(name: "log" | "reader" | "transport", known: readonly T[]) =>
+  values[name] === undefined ? undefined : oneOf(`--${name}`, values[name], known);
+const focus: Focus = {
+  log: among("log", LOG_KINDS),
+  reader: among("reader", READERS),
+  transport: among("transport", TRANSPORTS),
+  often: values.often?.split(",").map((kind) => oneOf("--often", kind, STEP_KINDS)),
+};
 const began = performance.now();
-const result = await check({ runs: Number(values.runs), seed, path: values.path, focus });
+const result = await check({ runs, seed, path: values.path, focus });
 const seconds = ((performance.now() - began) / 1_000).toFixed(1);
 if (result.failure === undefined) {
   console.log(`${result.runs} histories in ${seconds} s, seed ${seed}: every reader was equal in the end.`);

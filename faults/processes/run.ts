@@ -10,43 +10,43 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { launchBrowser } from "../../test/support/browser.ts";
-import { type BusKind, isInstalled } from "../../test/support/services.ts";
+import { isInstalled } from "../../test/support/services.ts";
+import { oneOf, orRefuse, refuse, wholeNumber } from "../flags.ts";
 import { FAULTS } from "./faults.ts";
 import { BREACHES, breaches, machine, type Report, toMarkdown } from "./report.ts";
 import { type Outcome, runSchedule } from "./run-schedule.ts";
 
-const { values } = parseArgs({
-  options: {
-    buses: { type: "string", default: "redis,nats,postgres,rabbitmq" },
-    schedules: { type: "string", default: "1" },
-    faults: { type: "string", default: "12" },
-    readers: { type: "string", default: "45" },
-    tabs: { type: "string", default: "3" },
-    seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
-    only: { type: "string", multiple: true, default: [] },
-    parallel: { type: "string", default: "1" },
-    evidence: { type: "string" },
-    json: { type: "string" },
-    markdown: { type: "string" },
-    merge: { type: "string", multiple: true, default: [] },
-  },
-});
+const BUSES = ["redis", "nats", "postgres", "rabbitmq"] as const;
+const { values } = orRefuse(() =>
+  parseArgs({
+    options: {
+      buses: { type: "string", default: BUSES.join() },
+      schedules: { type: "string", default: "1" },
+      faults: { type: "string", default: "12" },
+      readers: { type: "string", default: "45" },
+      tabs: { type: "string", default: "3" },
+      seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
+      only: { type: "string", multiple: true, default: [] },
+      parallel: { type: "string", default: "1" },
+      evidence: { type: "string" },
+      json: { type: "string" },
+      markdown: { type: "string" },
+      merge: { type: "string", multiple: true, default: [] },
+    },
+  }),
+);
 
-const buses = values.buses.split(",").filter(Boolean) as BusKind[];
+const buses = values.buses.split(",").map((name) => oneOf("--buses", name, BUSES));
 for (const kind of [...buses, "postgres"] as const) {
-  if (!isInstalled(kind)) throw new Error(`${kind} is not installed: see scripts/install-test-tools.ts`);
+  if (!isInstalled(kind)) refuse(`${kind} is not installed: see scripts/install-test-tools.ts`);
 }
-const [schedules, faults, readers, tabs, seed, parallel] = (
-  ["schedules", "faults", "readers", "tabs", "seed", "parallel"] as const
-).map((name) => {
-  const number = Number(values[name]);
-  if (!Number.isSafeInteger(number) || number < 0)
-    throw new Error(`--${name} must be a number, not ${values[name]}`);
-  return number;
-}) as [number, number, number, number, number, number];
-
-const unknown = values.only.find((name) => FAULTS[name] === undefined);
-if (unknown) throw new Error(`--only: there is no "${unknown}" among ${Object.keys(FAULTS).join(", ")}`);
+const number = (name: "schedules" | "faults" | "readers" | "tabs" | "seed" | "parallel", least = 0) =>
+  wholeNumber(`--${name}`, values[name], { least });
+const [schedules, faults, readers] = [number("schedules", 1), number("faults"), number("readers", 1)];
+const [tabs, seed, parallel] = [number("tabs"), number("seed"), number("parallel", 1)];
+for (const name of values.only) oneOf("--only", name, Object.keys(FAULTS));
+/** What makes the same schedules again, whichever of them. */
+const same = `--faults ${faults} --readers ${readers} --tabs ${tabs}${values.only.map((name) => ` --only "${name}"`).join("")}`;
 
 // A seed of its own for each, so that no two buses meet the same.
 const queue = Array.from({ length: schedules * buses.length }, (_, n) => ({
@@ -60,7 +60,7 @@ const browser = tabs > 0 ? await launchBrowser() : undefined;
 
 async function worker(): Promise<void> {
   for (let one = queue.shift(); one; one = queue.shift()) {
-    const again = `npm run faults -- --buses ${one.bus} --seed ${one.seed} --faults ${faults} --readers ${readers} --tabs ${tabs}${values.only.map((name) => ` --only "${name}"`).join("")}`;
+    const again = `npm run faults -- --buses ${one.bus} --seed ${one.seed} ${same}`;
     const lines: string[] = [];
     try {
       const outcome = await runSchedule({
@@ -97,13 +97,13 @@ async function worker(): Promise<void> {
 }
 
 function save(): void {
-  const command = `npm run faults -- --schedules ${schedules} --faults ${faults} --readers ${readers} --tabs ${tabs} --seed ${seed} --parallel ${parallel}`;
+  const command = `npm run faults -- --buses ${values.buses} --schedules ${schedules} --seed ${seed} --parallel ${parallel} ${same}`;
   const report: Report = { command, machine: machine(), outcomes };
   if (values.json) writeFileSync(values.json, `${JSON.stringify(report)}\n`);
   if (values.markdown) writeFileSync(values.markdown, toMarkdown(report));
 }
 
-await Promise.all(Array.from({ length: Math.max(1, parallel) }, worker));
+await Promise.all(Array.from({ length: parallel }, worker));
 await browser?.close();
 console.log(toMarkdown({ command: "npm run faults", machine: machine(), outcomes }));
 // What a schedule that broke off has left behind must keep nobody waiting.

@@ -6,29 +6,31 @@
  */
 import { availableParallelism, loadavg } from "node:os";
 import { parseArgs } from "node:util";
+import { oneOf, orRefuse, wholeNumber } from "../flags.ts";
 import type { Spread } from "../spread.ts";
-import { type Ending, runStorm } from "./storm.ts";
+import { ENDINGS, runStorm } from "./storm.ts";
 
-const { values } = parseArgs({
-  options: {
-    readers: { type: "string", default: "5000" },
-    "posts-per-second": { type: "string", default: "10" },
-    endings: { type: "string", default: "SIGTERM,SIGKILL" },
-    processes: { type: "string", default: "2" },
-  },
-});
+const { values } = orRefuse(() =>
+  parseArgs({
+    options: {
+      readers: { type: "string", default: "5000" },
+      "posts-per-second": { type: "string", default: "10" },
+      endings: { type: "string", default: "SIGTERM,SIGKILL" },
+      processes: { type: "string", default: "2" },
+    },
+  }),
+);
 
 const seconds = ({ p50, p99, last }: Spread) => [p50, p99, last].map((ms) => `${(ms / 1000).toFixed(1)} s`);
 const plain = ({ p50, p99, last }: Spread) => [p50, p99, last].map(String);
 
 console.log(`${availableParallelism()} cores, load ${loadavg()[0]!.toFixed(1)} before`);
-for (const ending of values.endings.split(",") as Ending[]) {
-  const outcome = await runStorm({
-    ending,
-    readers: Number(values.readers),
-    postsPerSecond: Number(values["posts-per-second"]),
-    processes: Number(values.processes),
-  });
+const [readers, postsPerSecond, processes] = (["readers", "posts-per-second", "processes"] as const).map(
+  (name) => wholeNumber(`--${name}`, values[name], { least: 1 }),
+) as [number, number, number];
+const endings = values.endings.split(",").map((name) => oneOf("--endings", name, ENDINGS));
+for (const ending of endings) {
+  const outcome = await runStorm({ ending, readers, postsPerSecond, processes });
   const rows = [
     ["", "p50", "p99", "last"],
     ["loss to equality", ...seconds(outcome.backMs)],

@@ -8,7 +8,8 @@ import { type Spread, spread } from "../spread.ts";
 import { gatherCrowd } from "./crowd.ts";
 
 /** How the server goes. */
-export type Ending = "SIGTERM" | "SIGKILL";
+export const ENDINGS = ["SIGTERM", "SIGKILL"] as const;
+export type Ending = (typeof ENDINGS)[number];
 
 export interface StormOptions {
   readonly ending: Ending;
