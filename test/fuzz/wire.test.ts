@@ -28,11 +28,39 @@ const renders = fc
     maxLength: 6,
   })
   .map((list) => new Map(list));
+const RENDER = { show: true, content: "", at: 1 };
 const entries: fc.Arbitrary<Entry> = fc.record({
   renders,
   removals: fc.uniqueArray(ids, { maxLength: 4 }),
   cursor: cursors,
 });
+
+/** With a post that is shown, at least. */
+const shownPosts = fc.tuple(entries, ids, texts).map(([{ renders, removals, cursor }, id, content]) => ({
+  renders: new Map([...renders, [id, { show: true, content, at: 1 }] as const]),
+  removals,
+  cursor,
+  id,
+}));
+/** What makes no update of one, by the field. */
+const WRONG: Readonly<Record<string, readonly unknown[]>> = {
+  cursor: [undefined, null, 5, "", "e", "e.", ".1", "e.01", "e.-1", "é.1", "e.9007199254740992"],
+  renders: [undefined, null, 5, "a", [{ id: "a", ...RENDER }], { "a/b": RENDER }, { "": RENDER }],
+  removals: [null, 5, "a", {}, [5], [null], [""], ["a/b"], [".."], ["a\u0000"]],
+  show: [undefined, null, 1, "true"],
+  content: [undefined, null, 5, {}],
+  at: [undefined, null, "1", 1.5, 2 ** 53],
+  version: [null, "1", 1.5],
+};
+const wrongs = fc.constantFrom(
+  ...Object.entries(WRONG).flatMap(([field, values]) => values.map((value) => [field, value] as const)),
+);
+
+function spoil(update: Entry, id: string, field: string, value: unknown): string {
+  const frame = JSON.parse(encodeUpdate(update)) as Record<string, unknown>;
+  const place = field in frame ? frame : (frame.renders as Record<string, object>)[id];
+  return JSON.stringify(frame, (_, each) => (each === place ? { ...each, [field]: value } : each));
+}
 
 /** As readers and other processes get it: hidden posts without their text, text that every log can keep. */
 function asSent({ renders, removals, cursor }: Entry): Entry {
@@ -93,9 +121,18 @@ describe("updates", () => {
       encodeUpdate({ ...update, renders: new Map([[id, { show: false, content: secret, at }]]) }),
     ).not.toContain(secret);
   });
-  fuzz("that are none are refused", texts, (text) => {
-    refusing(["invalid"], () => decodeUpdate(text));
-    refusing(["invalid"], () => decodeAnnouncement(text));
+  fuzz("with something wrong are refused", fc.tuple(shownPosts, wrongs, fc.nat(40)), ([sent, wrong, n]) => {
+    for (const text of [spoil(sent, sent.id, ...wrong), encodeUpdate(sent).slice(0, -1 - n)]) {
+      for (const read of [decodeUpdate, decodeAnnouncement]) {
+        expect(() => read(text)).toThrow(expect.objectContaining({ code: "invalid" }));
+      }
+    }
+  });
+  fuzz("of strangers are refused, or read the same again", texts, (text) => {
+    const read = refusing(["invalid"], () => decodeUpdate(text));
+    expect(refusing(["invalid"], () => decodeAnnouncement(text))?.cursor).toBe(read?.cursor);
+    if (read) expect(asSent(decodeUpdate(encodeUpdate(read)))).toEqual(asSent(read));
+    if (!/"cursor"\s*:\s*"[\w-]+\.\d+"/.test(text.replaceAll("\\u", ""))) expect(read).toBeUndefined();
   });
   fuzz(
     "are checked whatever they are made of",
@@ -136,18 +173,33 @@ describe("paths of channels", () => {
       expect(placeOf(`/live${url}`, "/live", kind)?.channel).toBe(id);
     },
   );
-  fuzz("that are none lead nowhere", fc.tuple(kinds, texts), ([kind, text]) => {
+  fuzz("lead where they say, or nowhere", fc.tuple(kinds, kinds, texts), ([kind, asked, text]) => {
     for (const url of [
       text,
       `/${kind}/channel/${text}`,
       `/${kind}/channel/${text}/`,
+      `/${kind}/channel/a/${text}`,
+      `${text}/${kind}/channel/a/`,
       `/${kind}/channel/a/?cursor=${text}`,
     ]) {
-      const place = placeOf(url, "", kind);
-      if (place) expect(typeof place.channel).toBe("string");
+      const parts = url.split("?", 1)[0]!.split("/");
+      const [, name, word, segment = ""] = parts;
+      const isOne = parts.length === 5 && parts[0] === "" && parts[4] === "" && word === "channel" && segment;
+      const channel = isOne && name === asked ? decoded(segment) : undefined;
+      expect(placeOf(url, "", asked)?.channel).toBe(channel);
+      expect(placeOf(`/live${url}`, "/live", asked)?.channel).toBe(channel);
     }
   });
 });
+
+/** No channel's id, when it is no percent-encoded UTF-8. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return "";
+  }
+}
 
 describe("names at hosted services", () => {
   fuzz("of two pages are two, of what the service takes", fc.tuple(ids, ids), ([one, other]) => {
