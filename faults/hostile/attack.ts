@@ -15,8 +15,12 @@ export interface Attack {
   readonly memoryKb?: number;
   /** It comes with posts of a megabyte: to write those to a thousand readers takes its time, whoever they are. */
   readonly isBig?: boolean;
-  /** @param scale 1 for all of it, less for a part. @returns how each ended. */
-  readonly run: (server: OneServer, scale: number) => Promise<readonly Ending[]>;
+  /**
+   * @param scale 1 for all of it, less for a part.
+   * @param limit how many connections the server allows an address.
+   * @returns how each ended.
+   */
+  readonly run: (server: OneServer, scale: number, limit: number) => Promise<readonly Ending[]>;
 }
 
 /** The page that good readers read, and that is written to all the time. */

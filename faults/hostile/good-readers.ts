@@ -21,7 +21,7 @@ interface Report {
   readonly failure: string | undefined;
 }
 
-const READERS = 20;
+export const GOOD_READERS = 20;
 const POSTS_PER_SECOND = 10;
 
 /** Resolves when they read, and the newsroom writes. */
@@ -88,7 +88,7 @@ function serve(): void {
   };
   process.on("message", async (question: Start | "report") => {
     if (question === "report") return report();
-    await Promise.all(Array.from({ length: READERS }, () => read(question)));
+    await Promise.all(Array.from({ length: GOOD_READERS }, () => read(question)));
     write(question).catch((error: unknown) => {
       failure ??= String(error);
     });

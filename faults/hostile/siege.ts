@@ -62,7 +62,7 @@ async function suffer(
   server: OneServer,
   readers: GoodReaders,
   attack: Attack,
-  { scale, quietMs, latencyMs }: SiegeOptions,
+  { scale, quietMs, latencyMs, maxConnectionsPerAddress }: SiegeOptions,
 ): Promise<Row> {
   await readers.latencies();
   await wait(quietMs);
@@ -73,7 +73,9 @@ async function suffer(
     peak = Math.max(peak, server.usage().memory);
   }, LOOKED_AT_MS);
   const began = performance.now();
-  const all = await attack.run(server, scale).finally(() => clearInterval(watching));
+  const all = await attack
+    .run(server, scale, maxConnectionsPerAddress)
+    .finally(() => clearInterval(watching));
   const seconds = (performance.now() - began) / 1_000;
   // So that there are updates to look at, also after what was over at once.
   await wait(Math.max(0, quietMs - 1_000 * seconds));

@@ -12,6 +12,7 @@ import {
   saying,
   writeBig,
 } from "../attack.ts";
+import { GOOD_READERS } from "../good-readers.ts";
 import { type Ending, type Stranger, stranger, wsHandshake, wsStranger } from "../stranger.ts";
 
 /** Of posts of almost a megabyte, more than two sockets hold between them. */
@@ -29,7 +30,7 @@ async function fill(server: OneServer, all: readonly Stranger[]): Promise<readon
       `only ${await server.metric("tidings_readers_lagging")} of ${all.length} readers, of ${await server.metric("tidings_readers")}, had full sockets`,
     );
   takeAway.push(await writeBig(server, MORE));
-  const kept = (await server.metric("tidings_readers")) >= all.length;
+  const kept = (await server.metric("tidings_readers")) - GOOD_READERS >= all.length;
   leave(all);
   for (const each of takeAway) await each();
   return all.map(() => (kept ? "kept" : "cut off"));
@@ -116,7 +117,7 @@ export const READERS: readonly Attack[] = [
     name: "10,000 connections from one address",
     ends: [101, 429],
     memoryKb: 30,
-    async run({ port }, scale) {
+    async run({ port }, scale, limit) {
       const from = newAddress();
       const endings: Ending[] = [];
       const held: Stranger[] = [];
@@ -129,6 +130,8 @@ export const READERS: readonly Attack[] = [
         }
       }
       leave(held);
+      const letIn = endings.filter((ending) => ending === 101).length;
+      if (letIn !== Math.min(limit, endings.length)) throw new Error(`${letIn} connections were let in, for ${limit}`);
       return endings;
     },
   },

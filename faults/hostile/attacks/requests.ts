@@ -161,9 +161,9 @@ export const REQUESTS: readonly Attack[] = [
   {
     name: "bodies of 1 GB for a stream and a login",
     ends: [405, 413],
-    run: async (server, scale) => [
-      ...(await bodies(POST(`/sse/channel/${CHANNEL}/`))(server, scale / 2)),
-      ...(await bodies(POST("/api/session"))(server, scale / 2)),
+    run: async (server, scale, limit) => [
+      ...(await bodies(POST(`/sse/channel/${CHANNEL}/`))(server, scale / 2, limit)),
+      ...(await bodies(POST("/api/session"))(server, scale / 2, limit)),
     ],
   },
   {
@@ -194,9 +194,9 @@ export const REQUESTS: readonly Attack[] = [
   {
     name: "malformed requests without end, the answers not read",
     ends: ["cut off"],
-    run: async (server, scale) => [
-      ...(await asking("/%zz")(server, scale)),
-      ...(await asking("/", "Expect: nothing\r\n")(server, scale)),
+    run: async (...given) => [
+      ...(await asking("/%zz")(...given)),
+      ...(await asking("/", "Expect: nothing\r\n")(...given)),
     ],
   },
   {
