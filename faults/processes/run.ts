@@ -7,6 +7,7 @@
  *                    --evidence folder]
  */
 import { readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { launchBrowser } from "../../test/support/browser.ts";
@@ -28,7 +29,7 @@ const { values } = orRefuse(() =>
       seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
       only: { type: "string", multiple: true, default: [] },
       parallel: { type: "string", default: "1" },
-      evidence: { type: "string" },
+      evidence: { type: "string", default: tmpdir() },
       json: { type: "string" },
       markdown: { type: "string" },
       merge: { type: "string", multiple: true, default: [] },
@@ -61,12 +62,13 @@ const browser = tabs > 0 ? await launchBrowser() : undefined;
 async function worker(): Promise<void> {
   for (let one = queue.shift(); one; one = queue.shift()) {
     const again = `npm run faults -- --buses ${one.bus} --seed ${one.seed} ${same}`;
+    const evidence = join(values.evidence, `tidings-faults-${one.bus}-${one.seed}.json`);
     const lines: string[] = [];
     try {
       const outcome = await runSchedule({
         ...one,
         only: values.only,
-        evidence: values.evidence && join(values.evidence, `${one.bus}-${one.seed}.json`),
+        evidence,
         faults,
         readers,
         tabs,
@@ -81,7 +83,7 @@ async function worker(): Promise<void> {
       if (breaches(outcome) > 0) {
         for (const name of BREACHES)
           for (const breach of outcome.verdict[name].slice(0, 10)) console.log(`  ${name}: ${breach}`);
-        console.log(`${lines.join("\n")}\n  again: ${again}`);
+        console.log(`${lines.join("\n")}\n  what was seen: ${evidence}\n  again: ${again}`);
         process.exitCode = 1;
       }
     } catch (error) {
