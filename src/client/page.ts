@@ -2,6 +2,9 @@ import { type Cursor, type Frame, parseCursor } from "../protocol.ts";
 import { LivePosts, type LiveUpdate } from "./posts.ts";
 import { fetchCopy } from "./resync.ts";
 
+/** How many frames may wait for the page's own HTML, before all are given up and the page joins anew; at most twice as many. */
+const MAX_BUFFER = 1_000;
+
 /** What a {@link LivePage} tells its owner. */
 export interface PageEvents {
   onUpdate(update: LiveUpdate): void;
@@ -68,7 +71,8 @@ export class LivePage {
       return true;
     }
     if (resync) {
-      resync.buffer.push(frame);
+      // Readers to whom the HTML does not come must not all give up on the same frame.
+      if (resync.buffer.push(frame) > MAX_BUFFER * (1 + Math.random())) return void this.#events.onDoubt();
       // Else nothing is wrong with what is new, and a page that cannot be fetched must not go deaf. It moves no cursor.
       if (resync.isReset) return true;
     } else if (cursor) {

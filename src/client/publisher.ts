@@ -126,13 +126,12 @@ export abstract class WebsocketPublisher {
     const { baseURL } = this;
     const secure =
       location.protocol === "https:" ||
-      (typeof useSecureWsConnection === "undefined" ? false : useSecureWsConnection);
+      (typeof useSecureWsConnection !== "undefined" && useSecureWsConnection);
     const base = baseURL.includes("://")
       ? baseURL.replace(/^http/, "ws").replace(/\/$/, "")
       : `${(this.#options.secure ?? secure) ? "wss" : "ws"}://${baseURL}`;
-    const path = `/${transport}/channel/${encodeURIComponent(this.channelId)}/`;
     // Also when it is empty: so a server tells us from a client of Wagtail Live, which knows no cursors.
-    const url = `${base}${path}?cursor=${encodeURIComponent(cursor ?? "")}`;
+    const url = `${base}/${transport}/channel/${encodeURIComponent(this.channelId)}/?cursor=${encodeURIComponent(cursor ?? "")}`;
     return transport === "ws" ? url : url.replace(/^ws/, "http");
   }
 
@@ -240,7 +239,7 @@ export abstract class WebsocketPublisher {
       clearTimeout(this.#timer);
       // Only a server that numbers its updates is known to send heartbeats.
       if (this.cursor) this.#timer = setTimeout(connection.lost, SILENCE_MS);
-      if (!this.#page.isResyncing) this.#setState("live");
+      this.#setState(this.#page.isResyncing ? "connecting" : "live");
     };
     const connection: ConnectionEvents = {
       opened: () => {
@@ -258,7 +257,6 @@ export abstract class WebsocketPublisher {
         // Taking it may have ended the connection (a change that fails).
         if (!isHeld()) return;
         if (frame.cursor) this.#attempts = 0;
-        if (this.#page.isResyncing) this.#setState("connecting");
         heard();
       },
       lost: () => {

@@ -35,7 +35,6 @@ export const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
 
   polling(url, cursor, { receive, lost }) {
     const abort = new AbortController();
-    const { signal } = abort;
     /** Waits that were cut in a row. */
     let cuts = 0;
     /** Polls to come that do not wait: what cuts off who is silent lets them through. The first shows that answers come. */
@@ -44,7 +43,10 @@ export const TRANSPORTS: Readonly<Record<TransportName, Transport>> = {
       const asked = Date.now();
       const wait = hasty ? 0 : WAIT_S;
       try {
-        const response = await fetch(`${url("updates", cursor)}&wait=${wait}`, { signal, cache: "no-cache" });
+        const response = await fetch(`${url("updates", cursor)}&wait=${wait}`, {
+          signal: abort.signal,
+          cache: "no-cache",
+        });
         const text = await response.text();
         // Something in between that gives up on a wait may say so.
         const frame = JSON.parse(response.ok ? text : "");

@@ -404,6 +404,35 @@ test("a connection lost during a resync: the next one brings its own reset, and 
   expect(await shown(page)).toEqual(["z"]);
 });
 
+test("HTML that does not come: after two thousand frames at most it gives them up, and asks for another reset", async () => {
+  const peer = await open();
+  site.page = () => 503;
+  peer.send(RESET);
+  await inState(page, "connecting");
+  for (let n = 11; n <= 1_010; n++) peer.send({ renders: { c: render("c", 3, `c ${n}`) }, cursor: `e.${n}` });
+  for (let n = 1_011; n <= 2_011; n++) peer.send({ cursor: `e.${n}` });
+  await peer.closed;
+  await page.clock.runFor(1000);
+  const next = await site.peer();
+  expect(next.cursor).toBe("e.1");
+  expect(await shown(page)).toEqual(["a"]);
+  site.page = () =>
+    html(
+      [
+        { id: "c", at: 3, html: post("c", "c 1010") },
+        { id: "a", at: 1 },
+      ],
+      { cursor: "e.2011" },
+    );
+  next.send({ cursor: "e.2011", reset: true });
+  await inState(page, "connecting");
+  next.send({ renders: { d: render("d", 4) }, cursor: "e.2012" });
+  await page.clock.runFor(2000);
+  await atCursor(page, "e.2012");
+  await inState(page, "live");
+  expect(await shown(page)).toEqual(["d", "c 1010", "a"]);
+});
+
 test.each([404, 410])("stops when the page is gone (%i)", async (status) => {
   const peer = await open();
   site.page = () => status;
