@@ -46,7 +46,8 @@ describe("posts of another origin", () => {
         other.files.set(`/live/${n}/`, (response) => {
           response
             .setHeader("Access-Control-Allow-Origin", "*")
-            .end(`<!doctype html><title>x</title>${list}`);
+            // With text before it, no <frameset> of a post takes the place of the whole body.
+            .end(`<!doctype html><title>x</title>A page. ${list}`);
         });
         return `<live-page src="${other.url}/live/${n}/"></live-page>`;
       });
