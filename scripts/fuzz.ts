@@ -1,4 +1,4 @@
-/** `npm run fuzz -- [--runs=N] [--seed=S]`: the fuzz tests with another budget than CI has. */
+/** `npm run fuzz -- [--runs=N] [--seed=S]`: the fuzz tests with another budget and other values than CI has. */
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { orRefuse, wholeNumber } from "../faults/flags.ts";
@@ -10,12 +10,14 @@ const { values } = orRefuse(() =>
 );
 wholeNumber("--runs", values.runs, { least: 1 });
 if (values.seed !== undefined) wholeNumber("--seed", values.seed);
+const seed = values.seed ?? String(Date.now() % 2 ** 31);
+console.log(`seed ${seed}`);
 const { status } = spawnSync("vitest", ["run", "test/fuzz"], {
   stdio: "inherit",
   env: {
     ...process.env,
     TIDINGS_TEST_FUZZ_RUNS: values.runs,
-    ...(values.seed !== undefined && { TIDINGS_TEST_FUZZ_SEED: values.seed }),
+    TIDINGS_TEST_FUZZ_SEED: seed,
   },
 });
 process.exitCode = status ?? 1;
