@@ -131,7 +131,8 @@ export const READERS: readonly Attack[] = [
       }
       leave(held);
       const letIn = endings.filter((ending) => ending === 101).length;
-      if (letIn !== Math.min(limit, endings.length)) throw new Error(`${letIn} connections were let in, for ${limit}`);
+      if (letIn !== Math.min(limit, endings.length))
+        throw new Error(`${letIn} connections were let in, for ${limit}`);
       return endings;
     },
   },
