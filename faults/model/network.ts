@@ -92,6 +92,8 @@ export class Line {
   /** Transports that something in between does not let through. */
   readonly blocked: Set<string> = new Set();
   readonly links: Set<Link> = new Set();
+  /** When it was last given a cache's old copy of the page for the page. */
+  copyAt: number = Number.NEGATIVE_INFINITY;
   /** What is still to arrive of connections that were left. */
   readonly late: (() => void)[] = [];
   readonly name: string;
@@ -551,6 +553,7 @@ export function createNetwork({
       const fail = () => new Error("the connection failed");
       if (path.startsWith("/live/")) {
         if (line.state !== "up" || signal?.aborted) throw fail();
+        if (copy !== undefined) line.copyAt = clock.now();
         const text = copy ?? (await html());
         await clock.sleep(latency());
         if (signal?.aborted) throw fail();

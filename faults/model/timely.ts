@@ -17,6 +17,8 @@ const WITHIN_MS: Readonly<Record<Way, { readonly fine: number; readonly slow: nu
 };
 /** What hung or failed in a process has been given up by then, and what was reset has fetched its page. */
 const OVER_MS = 15_000;
+/** Who was given an old copy for the page that it needs has asked again by then: 30 s later at most. */
+const ASKED_AGAIN_MS = 35_000;
 
 export interface Timely {
   /** Everybody is owed what the page has become, known in this way. */
@@ -52,7 +54,8 @@ export function timely(clock: Clock): Timely {
 
     look(line, text, newest) {
       const link = [...line.links].find((each) => each.process && !each.isDead);
-      if (!link || line.state !== "up" || mayBeLate(link)) settled.delete(line);
+      const waits = clock.now() < line.copyAt + ASKED_AGAIN_MS;
+      if (!link || line.state !== "up" || waits || mayBeLate(link)) settled.delete(line);
       else if (text === newest) settled.set(line, link);
       else if (settled.get(line) !== link) settled.delete(line);
       else {
