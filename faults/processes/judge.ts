@@ -173,8 +173,8 @@ function judgeCompleteness(
 ): void {
   const known = new Map<string, number>();
   let next = 0;
-  for (const { seq, marks } of steps) {
-    for (const [id, mark] of marks) known.set(id, mark);
+  for (const { time, seq, marks } of steps) {
+    for (const [id, mark] of marks) known.set(id, Math.max(mark, known.get(id) ?? -1));
     if (seq === null) continue;
     const due = new Map<string, readonly [mark: number, number: number]>();
     for (; next < order.length && order[next]![0] <= seq; next++) {
@@ -182,7 +182,8 @@ function judgeCompleteness(
       if (mark > (due.get(id)?.[0] ?? -1)) due.set(id, [mark, number]);
     }
     for (const [id, [mark, number]] of due) {
-      if (has(ledger, known.get(id) ?? -1, id, mark)) known.set(id, Math.max(mark, known.get(id) ?? -1));
+      const now = reached(ledger, known.get(id) ?? -1, id, mark, time);
+      if (now !== undefined) known.set(id, now);
       else
         lost.push(
           `${trace.reader}: ${id} ⟦${mark}⟧ is missing at number ${seq}, although it came at ${number} or before`,
@@ -191,13 +192,19 @@ function judgeCompleteness(
   }
 }
 
-/** Whether a reader that is at `known` with a post has all of its history up to `mark`, or cannot be told from one that has. */
-function has(ledger: Ledger, known: number, id: string, mark: number): boolean {
-  if (known >= mark) return true;
+/**
+ * How far a reader is with a post of which it was seen at `known`, if it has all of its history up to `mark` or cannot be told
+ * from one that has: what is hidden may have been shown, and hidden once more.
+ */
+function reached(ledger: Ledger, known: number, id: string, mark: number, time: number): number | undefined {
+  if (known >= mark) return known;
   const changes = ledger.get(id)!;
-  const due = changes[mark]!.kind;
-  if (known === -1) return due === "removed";
-  return due === "hidden" && changes[known]!.kind === "hidden";
+  if (known === -1) return changes[mark]!.kind === "removed" ? mark : undefined;
+  if (changes[known]!.kind !== "hidden") return undefined;
+  const index = changes.findIndex(
+    ({ kind, sent }, each) => each >= mark && kind === "hidden" && sent <= time,
+  );
+  return index < 0 ? undefined : index;
 }
 
 function compare(
@@ -270,7 +277,8 @@ export function timesToEquality(ledger: Ledger, traces: readonly Trace[], moment
         for (const [id, mark] of marks) known.set(id, mark);
         for (const [id, mark] of missing) {
           const isPast = seq !== null && seq >= (numbers.get(id) ?? Number.POSITIVE_INFINITY);
-          if (isPast || has(ledger, known.get(id) ?? -1, id, mark)) missing.delete(id);
+          if (isPast || reached(ledger, known.get(id) ?? -1, id, mark, time) !== undefined)
+            missing.delete(id);
         }
         if (missing.size === 0) return Math.max(0, time - moment);
       }
@@ -311,7 +319,8 @@ export function staleness(ledger: Ledger, traces: readonly Trace[]): number[] {
       }
     }
     const lacks = [...ledger].some(
-      ([id, changes]) => !has(ledger, known.get(id) ?? -1, id, changes.length - 1),
+      ([id, changes]) =>
+        reached(ledger, known.get(id) ?? -1, id, changes.length - 1, Number.POSITIVE_INFINITY) === undefined,
     );
     return lacks ? Number.POSITIVE_INFINITY : longest;
   });

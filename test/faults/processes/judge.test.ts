@@ -82,6 +82,20 @@ describe("the judge", () => {
     ]);
   });
 
+  it("takes a hidden post for one that was shown and hidden again meanwhile, once that was sent", () => {
+    const twice = new Map([
+      ["a", [change("shown", 10), change("hidden", 20), change("shown", 30), change("hidden", 50)]],
+    ]);
+    const steps = [step(0), step(1, a(0)), step(2, a("hidden")), step(3, a(2)), step(5, a("hidden"))];
+    const one: Trace = { ...truth, steps, final: [] };
+    const judged = (...steps: Trace["steps"]) =>
+      judge({ ledger: twice, store: [], traces: [one, { ...one, reader: "two", steps }] });
+    expect(judged(step(0), step(1, a(0)), step(5, a("hidden")))).toEqual(NOTHING);
+    // At number 4 the second time was not sent yet, and the post was to be seen.
+    expect(judged(step(0), step(1, a(0)), step(2, a("hidden")), step(4), step(5)).lost).toHaveLength(1);
+    expect(judged(step(0), step(1, a(0)), step(4), step(5, a("hidden"))).lost).toHaveLength(1);
+  });
+
   it("finds an older version after a newer one, and what comes back after it was hidden or taken away", () => {
     for (const late of [a(0), a(1), c(0)]) {
       expect(verdict({ steps: [...truth.steps, step(7, late)] }).stale).toHaveLength(1);
