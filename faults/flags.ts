@@ -1,14 +1,19 @@
 /** What the commands here are told: wrong flags end them with 2, and a line that says what is wrong. */
+import { type ParseArgsConfig, parseArgs } from "node:util";
 
 export function refuse(message: string): never {
   console.error(message);
   process.exit(2);
 }
 
-/** For `parseArgs`, which throws. */
-export function orRefuse<T>(read: () => T): T {
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+/** `parseArgs`, for whoever reads the terminal. */
+export function readFlags<const O extends Options>(
+  options: O,
+): ReturnType<typeof parseArgs<{ options: O }>>["values"] {
   try {
-    return read();
+    return parseArgs({ options }).values;
   } catch (error) {
     return refuse((error as Error).message);
   }

@@ -1,13 +1,8 @@
 /** `npm run fuzz -- [--runs=N] [--seed=S]`: the fuzz tests with another budget and other values than CI has. */
 import { spawnSync } from "node:child_process";
-import { parseArgs } from "node:util";
-import { orRefuse, wholeNumber } from "../faults/flags.ts";
+import { readFlags, wholeNumber } from "../faults/flags.ts";
 
-const { values } = orRefuse(() =>
-  parseArgs({
-    options: { runs: { type: "string", default: "10000" }, seed: { type: "string" } },
-  }),
-);
+const values = readFlags({ runs: { type: "string", default: "10000" }, seed: { type: "string" } });
 wholeNumber("--runs", values.runs, { least: 1 });
 if (values.seed !== undefined) wholeNumber("--seed", values.seed);
 const seed = values.seed ?? String(Date.now() % 2 ** 31);

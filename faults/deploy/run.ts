@@ -5,25 +5,20 @@
  * npm run faults:deploy [-- --drain 5,0 --check-ms 1000 --readers 200 --reporters 5 --allowance-ms 3000 --seed 1]
  */
 import { loadavg } from "node:os";
-import { parseArgs } from "node:util";
 import { isInstalled } from "../../test/support/services.ts";
-import { orRefuse, refuse, wholeNumber } from "../flags.ts";
+import { readFlags, refuse, wholeNumber } from "../flags.ts";
 import { machine } from "../processes/report.ts";
 import type { Spread } from "../spread.ts";
 import { type DeployOutcome, runDeploy } from "./deploy.ts";
 
-const { values } = orRefuse(() =>
-  parseArgs({
-    options: {
-      drain: { type: "string", default: "5,0" },
-      "check-ms": { type: "string", default: "1000" },
-      readers: { type: "string", default: "200" },
-      reporters: { type: "string", default: "5" },
-      "allowance-ms": { type: "string", default: "3000" },
-      seed: { type: "string", default: "1" },
-    },
-  }),
-);
+const values = readFlags({
+  drain: { type: "string", default: "5,0" },
+  "check-ms": { type: "string", default: "1000" },
+  readers: { type: "string", default: "200" },
+  reporters: { type: "string", default: "5" },
+  "allowance-ms": { type: "string", default: "3000" },
+  seed: { type: "string", default: "1" },
+});
 
 for (const kind of ["postgres", "redis", "haproxy"] as const) {
   if (!isInstalled(kind)) refuse(`${kind} is not installed: see scripts/install-test-tools.ts`);

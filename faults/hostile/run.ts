@@ -5,21 +5,16 @@
  * npm run faults:hostile [-- --scale 1 --only "giant" --per-address 2000 --latency 1000]
  */
 import { availableParallelism, loadavg } from "node:os";
-import { parseArgs } from "node:util";
-import { orRefuse, refuse, share, wholeNumber } from "../flags.ts";
+import { readFlags, refuse, share, wholeNumber } from "../flags.ts";
 import { ATTACKS } from "./attacks.ts";
 import { type Row, startSiege } from "./siege.ts";
 
-const { values } = orRefuse(() =>
-  parseArgs({
-    options: {
-      scale: { type: "string", default: "1" },
-      only: { type: "string" },
-      "per-address": { type: "string", default: "2000" },
-      latency: { type: "string", default: "1000" },
-    },
-  }),
-);
+const values = readFlags({
+  scale: { type: "string", default: "1" },
+  only: { type: "string" },
+  "per-address": { type: "string", default: "2000" },
+  latency: { type: "string", default: "1000" },
+});
 
 const megabytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)}`;
 

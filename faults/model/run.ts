@@ -5,25 +5,20 @@
  * To look into one corner: `--log="sqlite store"`, `--reader=model`, `--transport=polling`, and `--often=log,cache` for
  * steps that are to happen five times as often. A path holds only with the same.
  */
-import { parseArgs } from "node:util";
-import { oneOf, orRefuse, wholeNumber } from "../flags.ts";
+import { oneOf, readFlags, wholeNumber } from "../flags.ts";
 import { check } from "./check.ts";
 import { type Focus, READERS, STEP_KINDS, TRANSPORTS } from "./history.ts";
 import { LOG_KINDS } from "./site.ts";
 
-const { values } = orRefuse(() =>
-  parseArgs({
-    options: {
-      runs: { type: "string", default: "1000" },
-      seed: { type: "string" },
-      path: { type: "string" },
-      log: { type: "string" },
-      reader: { type: "string" },
-      transport: { type: "string" },
-      often: { type: "string" },
-    },
-  }),
-);
+const values = readFlags({
+  runs: { type: "string", default: "1000" },
+  seed: { type: "string" },
+  path: { type: "string" },
+  log: { type: "string" },
+  reader: { type: "string" },
+  transport: { type: "string" },
+  often: { type: "string" },
+});
 const runs = wholeNumber("--runs", values.runs, { least: 1 });
 const seed = wholeNumber("--seed", values.seed ?? String(Date.now() % 2 ** 31));
 const among = <T extends string>(name: "log" | "reader" | "transport", known: readonly T[]) =>

@@ -9,33 +9,28 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { launchBrowser } from "../../test/support/browser.ts";
 import { isInstalled } from "../../test/support/services.ts";
-import { oneOf, orRefuse, refuse, wholeNumber } from "../flags.ts";
+import { oneOf, readFlags, refuse, wholeNumber } from "../flags.ts";
 import { FAULTS } from "./faults.ts";
 import { BREACHES, breaches, machine, type Report, toMarkdown } from "./report.ts";
 import { type Outcome, runSchedule } from "./run-schedule.ts";
 
 const BUSES = ["redis", "nats", "postgres", "rabbitmq"] as const;
-const { values } = orRefuse(() =>
-  parseArgs({
-    options: {
-      buses: { type: "string", default: BUSES.join() },
-      schedules: { type: "string", default: "1" },
-      faults: { type: "string", default: "12" },
-      readers: { type: "string", default: "45" },
-      tabs: { type: "string", default: "3" },
-      seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
-      only: { type: "string", multiple: true, default: [] },
-      parallel: { type: "string", default: "1" },
-      evidence: { type: "string", default: tmpdir() },
-      json: { type: "string" },
-      markdown: { type: "string" },
-      merge: { type: "string", multiple: true, default: [] },
-    },
-  }),
-);
+const values = readFlags({
+  buses: { type: "string", default: BUSES.join() },
+  schedules: { type: "string", default: "1" },
+  faults: { type: "string", default: "12" },
+  readers: { type: "string", default: "45" },
+  tabs: { type: "string", default: "3" },
+  seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
+  only: { type: "string", multiple: true, default: [] },
+  parallel: { type: "string", default: "1" },
+  evidence: { type: "string", default: tmpdir() },
+  json: { type: "string" },
+  markdown: { type: "string" },
+  merge: { type: "string", multiple: true, default: [] },
+});
 
 const buses = values.buses.split(",").map((name) => oneOf("--buses", name, BUSES));
 for (const kind of [...buses, "postgres"] as const) {

@@ -5,21 +5,16 @@
  * npm run faults:storm [-- --readers 5000 --posts-per-second 10 --endings SIGTERM,SIGKILL --processes 2]
  */
 import { availableParallelism, loadavg } from "node:os";
-import { parseArgs } from "node:util";
-import { oneOf, orRefuse, wholeNumber } from "../flags.ts";
+import { oneOf, readFlags, wholeNumber } from "../flags.ts";
 import type { Spread } from "../spread.ts";
 import { ENDINGS, runStorm } from "./storm.ts";
 
-const { values } = orRefuse(() =>
-  parseArgs({
-    options: {
-      readers: { type: "string", default: "5000" },
-      "posts-per-second": { type: "string", default: "10" },
-      endings: { type: "string", default: "SIGTERM,SIGKILL" },
-      processes: { type: "string", default: "2" },
-    },
-  }),
-);
+const values = readFlags({
+  readers: { type: "string", default: "5000" },
+  "posts-per-second": { type: "string", default: "10" },
+  endings: { type: "string", default: "SIGTERM,SIGKILL" },
+  processes: { type: "string", default: "2" },
+});
 
 const seconds = ({ p50, p99, last }: Spread) => [p50, p99, last].map((ms) => `${(ms / 1000).toFixed(1)} s`);
 const plain = ({ p50, p99, last }: Spread) => [p50, p99, last].map(String);

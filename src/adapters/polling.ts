@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Admitted, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { type Cursor, encodeHeartbeat } from "../protocol.ts";
@@ -19,14 +18,13 @@ import {
   send,
   toResponse,
 } from "./requests.ts";
+import { unanswered } from "./unanswered.ts";
 
 export type { FetchAdapterOptions, FetchHandler, NodeHandler };
 
 const METHODS = ["GET", "HEAD"];
 const MAX_WAIT_S = 30;
 const WAITING_LOOKED_AT_MS = 1_000;
-/** Requests of one connection that may wait for their answers, or for these to be taken. */
-const MAX_UNANSWERED = 16;
 
 /**
  * Serves `/updates/channel/<channel id>/` to readers that ask again and again (PROTOCOL.md, "Polling"), as a handler
@@ -78,21 +76,6 @@ export function fetchPolling(hub: Hub, options: FetchAdapterOptions = {}): Fetch
     };
     const answer = await answerTo(asked, gone);
     return answer ? toResponse(answer) : new Response(null, { status: 499 });
-  };
-}
-
-/**
- * Counts what a connection has asked over HTTP/1.1 and not taken the answers to. Browsers and proxies ask one after the
- * other there; who asks on and on and reads nothing would fill the memory with answers.
- */
-function unanswered(): (request: IncomingMessage, response: ServerResponse) => boolean {
-  const counts = new WeakMap<object, number>();
-  return ({ socket, httpVersionMajor }, response) => {
-    if (httpVersionMajor > 1) return true;
-    const count = (counts.get(socket) ?? 0) + 1;
-    counts.set(socket, count);
-    response.once("close", () => counts.set(socket, counts.get(socket)! - 1));
-    return count <= MAX_UNANSWERED;
   };
 }
 

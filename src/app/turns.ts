@@ -2,19 +2,15 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
+import { unanswered } from "../adapters/unanswered.ts";
 
-/** Requests of one connection whose answers it has not taken: browsers and proxies have one, and who has more is cut off. */
-const MAX_UNANSWERED = 16;
-
-const unanswered = new WeakMap<Socket, number>();
+const mayAsk = unanswered();
 
 /** Cuts off the connection of a response that is one too many. */
 export function countUnanswered(response: ServerResponse): void {
-  const { socket } = response.req;
-  const count = (unanswered.get(socket) ?? 0) + 1;
-  unanswered.set(socket, count);
-  response.once("close", () => unanswered.set(socket, unanswered.get(socket)! - 1));
-  if (count <= MAX_UNANSWERED) return;
+  const { req } = response;
+  if (mayAsk(req, response)) return;
+  const { socket } = req;
   socket.destroy();
   // A thousand more may have come with this one. Node documents no way to leave them unread; without this one they cost time.
   const { parser } = socket as { parser?: { onIncoming: unknown } | null };

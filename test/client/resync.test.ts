@@ -217,6 +217,17 @@ test("takes a copy of an epoch that the buffer names, and nothing older after it
   expect(seen.join()).not.toContain("old epoch");
 });
 
+/** A page at `e.12`, by its HTML, on a connection that has brought a reset to what is before. */
+async function openAhead() {
+  const peer = await open();
+  const fetched = nextFetch();
+  peer.send(RESET);
+  await page.clock.runFor(2000);
+  (await fetched).answer(html([{ id: "a", at: 1 }], { cursor: "e.12" }));
+  await atCursor(page, "e.12");
+  return peer;
+}
+
 test("HTML newer than its connection, whose end was then taken back: it asks anew, and adopts nothing", async () => {
   const peer = await open();
   const fetched = nextFetch();
@@ -256,12 +267,7 @@ test("HTML newer than its connection, whose end was then taken back: it asks ane
 });
 
 test("HTML newer than its connection, which then catches up: another epoch is taken as ever", async () => {
-  const peer = await open();
-  const fetched = nextFetch();
-  peer.send(RESET);
-  await page.clock.runFor(2000);
-  (await fetched).answer(html([{ id: "a", at: 1 }], { cursor: "e.12" }));
-  await atCursor(page, "e.12");
+  const peer = await openAhead();
   peer.send({ renders: { a: render("a", 1, "stale") }, cursor: "e.12" });
   peer.send({ renders: { b: render("b", 2) }, cursor: "f.13" });
   await atCursor(page, "f.13");
@@ -269,12 +275,7 @@ test("HTML newer than its connection, which then catches up: another epoch is ta
 });
 
 test("HTML newer than its connection, which is then reset: it joins anew with the page's own cursor", async () => {
-  const peer = await open();
-  const fetched = nextFetch();
-  peer.send(RESET);
-  await page.clock.runFor(2000);
-  (await fetched).answer(html([{ id: "a", at: 1 }], { cursor: "e.12" }));
-  await atCursor(page, "e.12");
+  const peer = await openAhead();
   // Such as a cache's answer of a moment ago, to where the connection was.
   peer.send({ cursor: "e.11", reset: true });
   await peer.closed;
@@ -287,12 +288,7 @@ test("HTML newer than its connection, which is then reset: it joins anew with th
 });
 
 test("HTML newer than its connection, which then says that it stays behind: it joins anew with the page's own cursor", async () => {
-  const peer = await open();
-  const fetched = nextFetch();
-  peer.send(RESET);
-  await page.clock.runFor(2000);
-  (await fetched).answer(html([{ id: "a", at: 1 }], { cursor: "e.12" }));
-  await atCursor(page, "e.12");
+  const peer = await openAhead();
   // On its way to where the page is.
   peer.send({ renders: { a: render("a", 1) }, cursor: "e.11" });
   peer.send({ cursor: "e.11" });

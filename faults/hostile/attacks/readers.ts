@@ -43,6 +43,29 @@ async function sseStranger(port: number, from: string, headers = "", query = "")
   return one;
 }
 
+/** Readers whose sockets fill. */
+function notTaking(
+  name: string,
+  most: number,
+  open: (port: number, from: string) => Promise<Stranger>,
+): Attack {
+  return {
+    name,
+    isBig: true,
+    ends: ["kept"],
+    memoryKb: 60,
+    async run(server, scale) {
+      const from = newAddress();
+      return fill(server, await inTurn(most * scale, 100, () => open(server.port, from)));
+    },
+  };
+}
+
+function paused(one: Stranger): Stranger {
+  one.socket.pause();
+  return one;
+}
+
 const poll = (port: number, from: string, channel: string, query: string): Promise<Stranger> =>
   stranger(port, from).then(async (one) => {
     await one.send(
@@ -56,43 +79,15 @@ async function cursorOf({ api }: OneServer, channel: string): Promise<string> {
 }
 
 export const READERS: readonly Attack[] = [
-  {
-    name: "readers that stop reading",
-    isBig: true,
-    ends: ["kept"],
-    memoryKb: 60,
-    async run(server, scale) {
-      const from = newAddress();
-      const all = await inTurn(1_000 * scale, 100, () => wsStranger(server.port, from, CHANNEL));
-      for (const { socket } of all) socket.pause();
-      return fill(server, all);
-    },
-  },
-  {
-    name: "readers of streams that stop reading",
-    isBig: true,
-    ends: ["kept"],
-    memoryKb: 60,
-    async run(server, scale) {
-      const from = newAddress();
-      const all = await inTurn(1_000 * scale, 100, () => sseStranger(server.port, from));
-      for (const { socket } of all) socket.pause();
-      return fill(server, all);
-    },
-  },
-  {
-    name: "readers that read a byte a second",
-    isBig: true,
-    ends: ["kept"],
-    memoryKb: 60,
-    async run(server, scale) {
-      const from = newAddress();
-      const all = await inTurn(500 * scale, 100, () =>
-        wsStranger(server.port, from, CHANNEL, { isSlow: true }),
-      );
-      return fill(server, all);
-    },
-  },
+  notTaking("readers that stop reading", 1_000, async (port, from) =>
+    paused(await wsStranger(port, from, CHANNEL)),
+  ),
+  notTaking("readers of streams that stop reading", 1_000, async (port, from) =>
+    paused(await sseStranger(port, from)),
+  ),
+  notTaking("readers that read a byte a second", 500, (port, from) =>
+    wsStranger(port, from, CHANNEL, { isSlow: true }),
+  ),
   {
     name: "readers that come and leave at once",
     ends: ["cut off"],
