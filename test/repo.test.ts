@@ -114,6 +114,39 @@ const nobodyMustInstallAPeer: Rule = (tree) => {
   return Object.keys(peerDependencies).filter((peer) => !peerDependenciesMeta[peer]?.optional);
 };
 
+/** What users may import from a folder of `exports` with a star, besides what is a bus, a log, a store or an adapter. */
+const PUBLIC: readonly string[] = [
+  ...["bus", "encoding"].map((name) => `buses/${name}`),
+  ...["history", "log", "registers"].map((name) => `logs/${name}`),
+  ...["blocks", "embeds", "images", "model", "render", "store"].map((name) => `pages/${name}`),
+  ...["delivery", "hosted", "pages", "piesocket", "publisher", "pusher", "redis"].map(
+    (name) => `publishers/${name}`,
+  ),
+  ...["index", "nunjucks", "pages", "posts", "publisher"].map((name) => `templates/${name}`),
+];
+
+/** The star would make a new helper public unseen, and what is public cannot change any more. */
+const publicModulesAreDecidedOn: Rule = (tree) => {
+  const { exports } = packageJson(tree);
+  const decided = [
+    ...PUBLIC,
+    ...implementations(tree).map(({ path }) => path.slice("src/".length, -".ts".length)),
+  ];
+  const modules = Object.keys(exports)
+    .filter((name) => name.endsWith("/*"))
+    .flatMap((name) => paths(tree, `src/${name.slice(2, -1)}`, ".ts"))
+    .map((path) => path.slice("src/".length, -".ts".length));
+  const isClosed = (module: string): boolean => exports[`./${module}`] === null;
+  return [
+    ...modules
+      .filter((module) => !isClosed(module) && !decided.includes(module))
+      .map((module) => `${module} is public by a star: close it in package.json, or name it here`),
+    ...modules
+      .filter((module) => isClosed(module) && decided.includes(module))
+      .map((module) => `${module} is public here, and closed in package.json`),
+  ];
+};
+
 /** `test/hub/hub.test.ts` is of `src/hub/hub.ts`, `test/app/editor.test.ts` of the folder `src/app/editor/`. */
 const testsMirrorSources: Rule = (tree) =>
   paths(tree, "test/", ".test.ts").filter((path) => {
@@ -227,6 +260,11 @@ const RULES: readonly [title: string, rule: Rule, wrong: Readonly<Record<string,
     nobodyMustInstallAPeer,
     { "package.json": `{ "peerDependencies": { "redis": "5" } }` },
   ],
+  [
+    "what a star makes public was decided on",
+    publicModulesAreDecidedOn,
+    { "src/adapters/helper.ts": "export const half = (n: number) => n / 2;" },
+  ],
   ["tests mirror sources", testsMirrorSources, { "test/hub/nothing.test.ts": "" }],
   [
     "those who judge under faults share no code with what they judge",
@@ -286,6 +324,7 @@ function arrow({ from, to }: Import): string {
 
 interface PackageJson {
   readonly name: string;
+  readonly exports: Readonly<Record<string, unknown>>;
   readonly scripts: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
