@@ -200,6 +200,15 @@ const documentedScriptsExist: Rule = (tree) => {
   );
 };
 
+/** The rows of CONTRIBUTING's table begin with them; npm itself runs the others (`pretest`, `prepack`). */
+const scriptsAreInTheTable: Rule = (tree) => {
+  const rows = [...(tree.get("CONTRIBUTING.md") ?? "").matchAll(/^\| `npm (?:run )?([\w:-]+)/gm)];
+  const named = new Set(rows.map(([, script]) => script!));
+  return Object.keys(packageJson(tree).scripts)
+    .filter((script) => !/^(pre|post)/.test(script) && !named.has(script))
+    .map((script) => `CONTRIBUTING.md: its table has no row for npm run ${script}`);
+};
+
 const documentLinksLeadSomewhere: Rule = (tree) =>
   paths(tree, "", ".md").flatMap((path) =>
     [...tree.get(path)!.matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)/g)]
@@ -275,6 +284,14 @@ const RULES: readonly [title: string, rule: Rule, wrong: Readonly<Record<string,
   ["no test runs alone", nothingRunsAlone, { "test/a.test.ts": `test.${"only"}("works", () => {});` }],
   ["no file names a package registry", noRegistryIsNamed, { "a.md": `see registry.${"npmjs"}.org` }],
   ["scripts that documents name exist", documentedScriptsExist, { "a.md": "`npm run nothing`" }],
+  [
+    "scripts that people run are in CONTRIBUTING's table",
+    scriptsAreInTheTable,
+    {
+      "package.json": `{ "scripts": { "test": "", "fuzz": "" } }`,
+      "CONTRIBUTING.md": "| `npm test` | all tests |\n\nThere is `npm run fuzz` too.",
+    },
+  ],
   [
     "code in documents is code that runs",
     documentedCodeRuns,
