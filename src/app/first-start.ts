@@ -32,20 +32,25 @@ export async function firstPage(store: PageStore, pages: PagePublisher): Promise
   return (await store.listPages({ limit: 1 })).items[0]?.channelId;
 }
 
-/** The banner, plain text. */
-export function banner({ readers, editor, token, tokenFile }: Greeting, showCode: boolean): string {
+/**
+ * The banner, plain text.
+ *
+ * @param isTerminal Else it goes into a log, where nobody who reads it must find a way in.
+ */
+export function banner({ readers, editor, token, tokenFile }: Greeting, isTerminal: boolean): string {
   const lines = [
     "",
     "  Tidings is running.",
     "",
     `  Readers  ${readers}`,
-    `  Editor   ${showCode ? `${editor}  (this link logs in once)` : editor.replace(/#.*/, "")}`,
+    `  Editor   ${isTerminal ? `${editor}  (this link logs in once)` : editor.replace(/#.*/, "")}`,
   ];
   if (token !== undefined) {
+    const where = `in ${tokenFile}, which its owner alone may read`;
     lines.push(
-      `  Token    ${token}`,
+      `  Token    ${isTerminal ? token : where}`,
       "",
-      `  The token is what the API and "${COMMAND} post" need; it is kept in ${tokenFile}.`,
+      `  The token is what the API and "${COMMAND} post" need${isTerminal ? `; it is kept ${where}` : ""}.`,
     );
   }
   return [...lines, ""].join("\n");

@@ -32,7 +32,7 @@ export interface RunningServer {
   /** Where it listens, without a slash at the end. */
   readonly url: string;
   readonly token: string;
-  /** What the banner tells: links, and the token on the first start. */
+  /** What the banner tells: links, and on the first start the token, or where it is. */
   readonly greeting: Greeting;
   readonly hub: Hub;
   /** Before `close`, for a server that others take over from: see {@link ReaderServer.drain}. */

@@ -107,7 +107,7 @@ export async function connectApi(flags: Flags): Promise<Api> {
 
   function unauthorized(): TidingsError {
     const how = "give the server's token with --token or TIDINGS_TOKEN";
-    const where = `the server printed it when it first started and keeps it in its data folder, in the file "token"`;
+    const where = `the server keeps it in its data folder, in the file "token"`;
     const what = token === undefined ? "asks for a token" : "does not take this token";
     return new TidingsError("unauthorized", `${base} ${what}: ${how} (${where})`);
   }

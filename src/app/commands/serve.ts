@@ -13,7 +13,5 @@ export async function run(args: readonly string[]): Promise<void> {
   const signals = hearSignals();
   const server = await startServer(settings, createLogger(settings.logLevel));
   signals.server = server;
-  const { greeting } = server;
-  // On later starts whoever reads the log must not find a way in there.
-  console.log(banner(greeting, process.stdout.isTTY || greeting.token !== undefined));
+  console.log(banner(server.greeting, process.stdout.isTTY));
 }

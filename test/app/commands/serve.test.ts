@@ -13,16 +13,28 @@ afterEach(async () => {
   served = undefined;
 });
 
-test("the first start greets: links for readers and editors, and the token that the API takes", async () => {
+test("the first start greets into a log: links for readers and the editor, where the token is, and no way in", async () => {
   served = await serve();
+  const file = join(served.cwd, "data", "token");
+  const token = (await readFile(file, "utf8")).trim();
+  await expect.poll(served.output).toContain(`Token    in ${file},`);
   const output = served.output();
   expect(output).toContain(`${served.url}/live/welcome/`);
-  expect(output).toContain(`${served.url}/editor#code=`);
-  const [, token] = /Token +(\S+)/.exec(output)!;
+  expect(output).toMatch(new RegExp(`${served.url}/editor$`, "m"));
+  expect(output).not.toContain(token);
+  expect(output).not.toContain("#code=");
   const answer = await fetch(`${served.url}/api/pages`, { headers: { authorization: `Bearer ${token}` } });
   expect(answer.status).toBe(200);
-  // Only its owner may read the copy that commands on this machine take.
-  expect((await stat(join(served.cwd, "data", "token"))).mode & 0o077).toBe(0);
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+});
+
+test("the first start greets a terminal with a link that logs in, and the token that the API takes", async () => {
+  served = await serve({ NODE_OPTIONS: "--import=data:text/javascript,process.stdout.isTTY=true" });
+  await expect.poll(served.output).toContain("its owner alone may read");
+  expect(served.output()).toContain(`${served.url}/editor#code=`);
+  const [, token] = /Token +(\S+)/.exec(served.output())!;
+  const answer = await fetch(`${served.url}/api/pages`, { headers: { authorization: `Bearer ${token}` } });
+  expect(answer.status).toBe(200);
 });
 
 test("with a token of one's own none is shown, and no way in either", async () => {
@@ -54,8 +66,8 @@ test("a port that was taken on the first start costs nobody the token", async ()
   expect((await runCli(args, { cwd: served.cwd })).status).toBe(2);
   await served.stop();
   served = await serve({ TIDINGS_DATA: data });
-  const [, token] = /Token +(\S+)/.exec(served.output())!;
-  expect((await readFile(join(data, "token"), "utf8")).trim()).toBe(token);
+  await expect.poll(served.output).toContain(`Token    in ${join(data, "token")},`);
+  const token = (await readFile(join(data, "token"), "utf8")).trim();
   const answer = await fetch(`${served.url}/api/pages`, { headers: { authorization: `Bearer ${token}` } });
   expect(answer.status).toBe(200);
 });
@@ -69,7 +81,8 @@ test("a token file that was lost is written again", async () => {
   await rm(file);
   const again = await serve({ TIDINGS_DATA: join(served.cwd, "data") });
   expect(await readFile(file, "utf8")).toBe(token);
-  expect(again.output()).toContain(token.trim());
+  await expect.poll(again.output).toContain(`Token    in ${file},`);
+  expect(again.output()).not.toContain(token.trim());
   await again.stop();
 });
 
