@@ -17,8 +17,11 @@ export interface Steps {
    * of it, or a reset. `ask` is called where that is not known, once for all who want to know it meanwhile.
    */
   get(from: Cursor, head: Cursor, ask: () => Promise<Frames>): Promise<Frames>;
-  /** What leads from `from` to the frames' cursor. */
-  add(from: Cursor, frames: Frames): void;
+  /**
+   * What leads from `from` to the frames' cursor. Where that is another epoch than that of `head`, or takes the end of the
+   * history back, nothing holds any more of what was known.
+   */
+  add(from: Cursor, frames: Frames, head?: Cursor): void;
   /** Nothing holds any more of what is known, or being asked. */
   drop(): void;
 }
@@ -59,7 +62,9 @@ export function boundedSteps(maxBytes: number): () => Steps {
       for (const step of [...steps.values()]) forget(step);
     }
 
-    function add(from: Cursor, frames: Frames): void {
+    function add(from: Cursor, frames: Frames, head = from): void {
+      if (epochOf(frames.cursor) !== epochOf(head) || (frames.isReset && isBeyond(from, frames.cursor)))
+        drop();
       if (frames.cursor === from) return;
       const known = steps.get(from);
       if (known) forget(known);
@@ -102,11 +107,7 @@ export function boundedSteps(maxBytes: number): () => Steps {
       const settle = (frames?: Frames) => {
         if (asked.get(from) !== answer) return;
         asked.delete(from);
-        if (!frames) return;
-        // The history goes on in another way than is known here, or its end was taken back.
-        if (epochOf(frames.cursor) !== epochOf(head) || (frames.isReset && isBeyond(from, frames.cursor)))
-          drop();
-        add(from, frames);
+        if (frames) add(from, frames, head);
       };
       answer.then(settle, () => settle());
       return answer;
