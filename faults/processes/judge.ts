@@ -193,17 +193,16 @@ function judgeCompleteness(
 }
 
 /**
- * How far a reader is with a post of which it was seen at `known`, if it has all of its history up to `mark` or cannot be told
- * from one that has: what is hidden may have been shown, and hidden once more.
+ * How far a reader is with a post of which it was seen at `known` (-1: never), if it has all of its history up to `mark` or
+ * cannot be told from one that has: what is hidden may have been shown, and hidden once more; what is not there may have come
+ * and gone.
  */
 function reached(ledger: Ledger, known: number, id: string, mark: number, time: number): number | undefined {
   if (known >= mark) return known;
   const changes = ledger.get(id)!;
-  if (known === -1) return changes[mark]!.kind === "removed" ? mark : undefined;
-  if (changes[known]!.kind !== "hidden") return undefined;
-  const index = changes.findIndex(
-    ({ kind, sent }, each) => each >= mark && kind === "hidden" && sent <= time,
-  );
+  const looks = changes[known]?.kind ?? "removed";
+  if (looks === "shown") return undefined;
+  const index = changes.findIndex(({ kind, sent }, each) => each >= mark && kind === looks && sent <= time);
   return index < 0 ? undefined : index;
 }
 
@@ -262,9 +261,12 @@ export function timesToEquality(ledger: Ledger, traces: readonly Trace[], moment
   const walks = traces.map((trace) =>
     walk(ledger, trace, { lost: [], doubled: [], outOfOrder: [], stale: [] }),
   );
-  // A post that came and went while a reader was away leaves no trace but the number.
+  // A post that came and went while a reader was away leaves no trace but the number: that of what was due, or, when
+  // nobody has seen that, of what came after it.
   const numbers = new Map<string, number>();
-  for (const [seq, id, mark] of orderOf(walks)) if (due.get(id) === mark) numbers.set(id, seq);
+  for (const [seq, id, mark] of orderOf(walks)) {
+    if (mark >= (due.get(id) ?? Number.POSITIVE_INFINITY) && !numbers.has(id)) numbers.set(id, seq);
+  }
   return walks
     .filter(({ trace: { steps, away } }) => {
       const isAway = away.some(([from, to]) => from <= moment && moment < to);

@@ -108,7 +108,19 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
     const store = await storeWhenBack(site, hosts, authorization);
     const seen = await untilEqual(traces, store, PATIENCE_MS);
     const verdict = judge({ ledger: newsroom.ledger, store, traces: seen });
-    if (options.evidence && Object.values(verdict).some((found) => found.length > 0)) {
+    const faults = happened.map(({ name, began, healed }) => ({
+      name,
+      began: began - start,
+      healed: healed - start,
+      toEquality: timesToEquality(newsroom.ledger, seen, healed).map((ms) =>
+        Number.isFinite(ms) ? ms : null,
+      ),
+    }));
+    // Who was never equal and found by nobody: then the judge, or what takes the times, is wrong.
+    const isWrong =
+      Object.values(verdict).some((found) => found.length > 0) ||
+      faults.some(({ toEquality }) => toEquality.includes(null));
+    if (options.evidence && isWrong) {
       writeFileSync(options.evidence, JSON.stringify({ ledger: [...newsroom.ledger], store, traces: seen }));
     }
     return {
@@ -121,14 +133,7 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
       tabs,
       reconnects: readers.reduce((sum, { attempts }) => sum + attempts - 1, 0),
       resets: readers.reduce((sum, { resets }) => sum + resets, 0),
-      faults: happened.map(({ name, began, healed }) => ({
-        name,
-        began: began - start,
-        healed: healed - start,
-        toEquality: timesToEquality(newsroom.ledger, seen, healed).map((ms) =>
-          Number.isFinite(ms) ? ms : null,
-        ),
-      })),
+      faults,
       verdict: { ...verdict, wrongAnswers: newsroom.wrong },
       peakMemory: Object.fromEntries(
         site.servers.map(({ name, peakMemory }) => [`tidings ${name}`, peakMemory]),

@@ -80,6 +80,8 @@ async function worker(): Promise<void> {
           for (const breach of outcome.verdict[name].slice(0, 10)) console.log(`  ${name}: ${breach}`);
         console.log(`${lines.join("\n")}\n  what was seen: ${evidence}\n  again: ${again}`);
         process.exitCode = 1;
+      } else if (outcome.faults.some(({ toEquality }) => toEquality.includes(null))) {
+        console.log(`  "never" of readers that were equal in the end; what was seen: ${evidence}`);
       }
     } catch (error) {
       console.error(

@@ -96,6 +96,19 @@ describe("the judge", () => {
     expect(judged(step(0), step(1, a(0)), step(4), step(5, a("hidden"))).lost).toHaveLength(1);
   });
 
+  it("takes a post that a page never had for one that came and went, once its removal was sent", () => {
+    // Who saw c come was away when it went, and heard of it at 8; the page that never had it was at 7 by then.
+    const came = [...truth.steps.slice(0, 5), step(5, a("hidden"))];
+    const one: Trace = { ...truth, steps: [...came, step(8, c("removed"))] };
+    const judged = (seq: number) => {
+      const steps = [step(3, a(1), b(0)), step(seq, a("hidden")), step(8)];
+      return judge({ ledger, store: [["b", 0]], traces: [one, { ...truth, reader: "two", steps }] });
+    };
+    expect(judged(7)).toEqual(NOTHING);
+    // It was not sent yet.
+    expect(judged(5).lost).toEqual(["two: c ⟦0⟧ is missing at number 5, although it came at 4 or before"]);
+  });
+
   it("finds an older version after a newer one, and what comes back after it was hidden or taken away", () => {
     for (const late of [a(0), a(1), c(0)]) {
       expect(verdict({ steps: [...truth.steps, step(7, late)] }).stale).toHaveLength(1);
@@ -195,6 +208,19 @@ describe("the judge", () => {
   it("takes the number for it that a post came and went while a reader was away", () => {
     const steps = [step(0), step(6, a("hidden"), b(0))];
     expect(timesToEquality(ledger, [truth, { ...truth, steps }], 45)).toEqual([0, 16]);
+  });
+
+  it("takes the number of what came later, too, when nobody has seen what was due", () => {
+    // x was edited and taken away in one frame: a page that never had it shows nothing of that.
+    const more = new Map([
+      ...ledger,
+      ["x", [change("shown", 42), change("shown", 44), change("removed", 48)]],
+    ]);
+    const told = step(5, a("hidden"), { id: "x", seen: "removed" });
+    const steps = [...truth.steps.slice(0, 5), told, truth.steps[6]!];
+    const page = { ...truth, reader: "Chromium" };
+    expect(judge({ ledger: more, store: [["b", 0]], traces: [{ ...truth, steps }, page] })).toEqual(NOTHING);
+    expect(timesToEquality(more, [{ ...truth, steps }, page], 45)).toEqual([6, 6]);
   });
 });
 
