@@ -7,6 +7,7 @@
  * | `unauthorized` | no token, a wrong one, or a session that has ended | 401 |
  * | `forbidden` | the origin may not do this | 403 |
  * | `not_found` | no such page, post, picture or path | 404 |
+ * | `too_slow` | the body was not in in time | 408 |
  * | `conflict` | it exists already, or the channel is a stored page | 409 |
  * | `stale` | `If-Match` names a version that is no longer the newest | 412 |
  * | `too_large` | the body or field is over its limit; `field` may name it | 413 |
@@ -23,6 +24,7 @@ export type ErrorCode =
   | "unauthorized"
   | "forbidden"
   | "not_found"
+  | "too_slow"
   | "conflict"
   | "stale"
   | "too_large"

@@ -5,12 +5,14 @@ import { type ErrorCode, TidingsError } from "../errors.ts";
 import { allowedOrigin, type Origins } from "../hub/origins.ts";
 import type { ListOptions } from "../pages/store.ts";
 import { isId } from "../protocol.ts";
+import { waitForBody } from "./slow-bodies.ts";
 
 const STATUS: Readonly<Record<ErrorCode, number>> = {
   invalid: 400,
   unauthorized: 401,
   forbidden: 403,
   not_found: 404,
+  too_slow: 408,
   conflict: 409,
   stale: 412,
   too_large: 413,
@@ -81,6 +83,7 @@ export async function guarded(
     api.addHook("onRequest", async (request, reply) => {
       reply.headers({ "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" });
       check(request);
+      waitForBody(request);
     });
     addRoutes(api);
     api.all("/api/*", async () => {

@@ -14,6 +14,7 @@ import { sendError } from "./http.ts";
 import { boundConnections } from "./open-files.ts";
 import { BoundedResponse } from "./response.ts";
 import { localUrl, type Settings } from "./settings.ts";
+import { hurryStrangers } from "./slow-bodies.ts";
 import { takeTurns } from "./turns.ts";
 import { closeIfUnread, refuseUnreadBodies } from "./unread.ts";
 
@@ -93,6 +94,7 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
   app.setErrorHandler(sendError);
   takeTurns(app);
   refuseUnreadBodies(app);
+  hurryStrangers(app);
   const connections = trackConnections(app);
   boundConnections(app.server, logger);
   const addressing = addressingBy(trusts);

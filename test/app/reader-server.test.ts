@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { Agent, get, type IncomingMessage } from "node:http";
-import type { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -26,6 +26,36 @@ it("keeps no listener for each connection that became a WebSocket", async () => 
     await server.close();
   }
 });
+
+it.concurrent.each([
+  ["a request", "GET /live/welcome/ HTTP/1.1\r\nHost: a\r\nX-Slow: "],
+  [
+    "a WebSocket's handshake",
+    "GET /ws/channel/welcome/ HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nX-Slow: ",
+  ],
+])(
+  "ends %s at a byte a second with 408, after 15 s and 5 s more at most",
+  { timeout: 60_000 },
+  async (_what, head) => {
+    const server = await startTestServer();
+    const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+    try {
+      await once(socket, "connect");
+      const started = performance.now();
+      socket.write(head);
+      const dripped = setInterval(() => socket.write("a"), 1_000);
+      socket.once("close", () => clearInterval(dripped));
+      expect(await textOf(socket)).toMatch(/^HTTP\/1\.1 408 /);
+      const seconds = (performance.now() - started) / 1_000;
+      expect(seconds).toBeGreaterThan(14);
+      // Node's own rhythm would make 45 s of them.
+      expect(seconds).toBeLessThan(28);
+    } finally {
+      socket.destroy();
+      await server.close();
+    }
+  },
+);
 
 describe("a server that drains", () => {
   let server: TestServer;

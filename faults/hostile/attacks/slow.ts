@@ -22,6 +22,7 @@ const dripping =
   };
 
 const POST = `POST /api/pages/${CHANNEL}/posts HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n`;
+const LOGIN = "POST /api/session HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
 
 export const SLOW: readonly Attack[] = [
   {
@@ -54,6 +55,13 @@ export const SLOW: readonly Attack[] = [
     name: "one byte a second of a body, without the token",
     ends: [401],
     run: dripping(500, `${POST}Content-Length: 1000\r\n\r\n`, "a", 10_000),
+  },
+  {
+    name: "one byte a second of a login",
+    ends: [408],
+    memoryKb: 30,
+    // Ten seconds, and no more than it takes to answer them all.
+    run: dripping(500, `${LOGIN}Content-Length: 1000\r\n\r\n`, "a", 15_000),
   },
   {
     name: "one byte a second of a body, with the token",
