@@ -5,8 +5,8 @@
  * npm run faults:deploy [-- --drain 5,0 --check-ms 1000 --readers 200 --reporters 5 --allowance-ms 3000 --seed 1]
  */
 import { loadavg } from "node:os";
-import { isInstalled } from "../../test/support/services.ts";
-import { readFlags, refuse, wholeNumber } from "../flags.ts";
+import { readFlags, wholeNumber } from "../flags.ts";
+import { need } from "../needs.ts";
 import { machine } from "../processes/report.ts";
 import type { Spread } from "../spread.ts";
 import { type DeployOutcome, runDeploy } from "./deploy.ts";
@@ -19,10 +19,6 @@ const values = readFlags({
   "allowance-ms": { type: "string", default: "3000" },
   seed: { type: "string", default: "1" },
 });
-
-for (const kind of ["postgres", "redis", "haproxy"] as const) {
-  if (!isInstalled(kind)) refuse(`${kind} is not installed: see scripts/install-test-tools.ts`);
-}
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 const told = ({ p50, p99, last }: Spread, as: (value: number) => string) =>
@@ -53,6 +49,7 @@ const options = {
   seed: number("seed", 0),
 };
 const drains = values.drain.split(",").map((text) => wholeNumber("--drain", text));
+need("postgres", "redis", "haproxy");
 console.log(`${machine()}; load ${loadavg()[0]!.toFixed(1)} before`);
 for (const drainSeconds of drains) {
   const outcome = await runDeploy({ drainSeconds, ...options });

@@ -10,8 +10,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { launchBrowser } from "../../test/support/browser.ts";
-import { isInstalled } from "../../test/support/services.ts";
-import { oneOf, readFlags, refuse, wholeNumber } from "../flags.ts";
+import { oneOf, readFlags, wholeNumber } from "../flags.ts";
+import { need } from "../needs.ts";
 import { FAULTS } from "./faults.ts";
 import { BREACHES, breaches, machine, type Report, toMarkdown } from "./report.ts";
 import { type Outcome, runSchedule } from "./run-schedule.ts";
@@ -33,14 +33,12 @@ const values = readFlags({
 });
 
 const buses = values.buses.split(",").map((name) => oneOf("--buses", name, BUSES));
-for (const kind of [...buses, "postgres"] as const) {
-  if (!isInstalled(kind)) refuse(`${kind} is not installed: see scripts/install-test-tools.ts`);
-}
 const number = (name: "schedules" | "faults" | "readers" | "tabs" | "seed" | "parallel", least = 0) =>
   wholeNumber(`--${name}`, values[name], { least });
 const [schedules, faults, readers] = [number("schedules", 1), number("faults"), number("readers", 1)];
 const [tabs, seed, parallel] = [number("tabs"), number("seed"), number("parallel", 1)];
 for (const name of values.only) oneOf("--only", name, Object.keys(FAULTS));
+need("postgres", ...buses, ...(tabs > 0 ? (["chromium"] as const) : []));
 /** What makes the same schedules again, whichever of them. */
 const same = `--faults ${faults} --readers ${readers} --tabs ${tabs}${values.only.map((name) => ` --only "${name}"`).join("")}`;
 
