@@ -548,8 +548,8 @@ export async function happen(history: History, sabotage: Sabotage = {}): Promise
     const inStore = readInStore(await html());
     if (inStore !== truth.shown()) throw new Broken(`the store has [${inStore}], not [${truth.shown()}]`);
     const equalAfter = await equal();
-    // They stay so, and are not deaf.
-    await clock.advance(12_000);
+    // They stay so, and are not deaf: not even where a log that hung is given up after 10 s, and asked again 5 s later.
+    await clock.advance(16_000);
     await equal();
     // Shown, for of what is written to a hidden post nobody hears.
     for (const op of ["show", "write"] as const) await act({ do: "edit", edits: [{ op, post: "a" }] });
