@@ -14,7 +14,8 @@ const TOLD_MS = 60_000;
 export function boundConnections(server: Server, logger: Logger): void {
   const limit = openFilesLimit();
   if (limit === undefined) return;
-  server.maxConnections = limit - Math.min(KEPT_FILES, Math.floor(limit / 2));
+  const connections = limit - Math.min(KEPT_FILES, Math.floor(limit / 2));
+  server.maxConnections = connections;
   let dropped = 0;
   let toldAt = Number.NEGATIVE_INFINITY;
   server.on("drop", () => {
@@ -23,10 +24,33 @@ export function boundConnections(server: Server, logger: Logger): void {
     if (now - toldAt < TOLD_MS) return;
     toldAt = now;
     logger.error(
-      { limit, connections: server.maxConnections, dropped },
+      { limit, connections, dropped },
       "refuses connections: the limit of open files (ulimit -n) allows no more",
     );
   });
+}
+
+/** What comes in at `door` counts for the server, too, to one bound: that of {@link boundConnections}. */
+export function shareBound(server: Server, door: Server): void {
+  const { maxConnections: bound } = server;
+  if (bound === undefined) return;
+  // Node takes a bound of 0 for none.
+  const leave = (to: Server, from: Server) =>
+    from.getConnections((_error, taken) => {
+      to.maxConnections = Math.max(1, bound - taken);
+    });
+  const share = () => {
+    leave(server, door);
+    leave(door, server);
+  };
+  share();
+  for (const one of [server, door]) {
+    one.on("connection", (socket) => {
+      share();
+      socket.on("close", share);
+    });
+  }
+  door.on("drop", (dropped) => server.emit("drop", dropped));
 }
 
 /** `undefined` where the system does not say, or sets none. Node has raised it as far as it may. */

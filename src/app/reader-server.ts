@@ -1,5 +1,4 @@
 /** An HTTP server that readers connect to, whichever way they can: what `serve` and `relay` share. */
-import type { AddressInfo } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import proxyAddress from "@fastify/proxy-addr";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
@@ -11,6 +10,7 @@ import type { Hub } from "../hub/hub.ts";
 import { trackConnections } from "./connections.ts";
 import { fallbackRoutes } from "./fallbacks.ts";
 import { sendError } from "./http.ts";
+import { type Listening, listen } from "./listen.ts";
 import { boundConnections } from "./open-files.ts";
 import { BoundedResponse } from "./response.ts";
 import { localUrl, type Settings } from "./settings.ts";
@@ -28,11 +28,6 @@ const STILL_MS = 120_000;
 const CONNECTIONS_LOOKED_AT_MS = 5_000;
 /** How long requests under way may take at the end; the store takes up to 4 s more to let go. */
 const CLOSE_MS = 5_000;
-/**
- * Connections that may wait to be accepted: as many as the system lets (Linux: `net.core.somaxconn`). Node's own 511 are soon
- * taken when all readers come back at once, and who is not among them is only heard again after 1, 3, 7, 15 … seconds.
- */
-const BACKLOG = 65_535;
 
 export interface ReaderServerOptions {
   readonly settings: Pick<Settings, "host" | "port" | "trustProxy" | "drainSeconds">;
@@ -65,7 +60,7 @@ export interface ReaderServer {
 export function createReaderServer(options: ReaderServerOptions): ReaderServer {
   const { settings, hub, logger, rewritePath = (url) => url, transportOf } = options;
   const trusts = trusting(settings.trustProxy);
-  let isListening = false;
+  let listening: Listening | undefined;
   let phase: Phase = "serving";
   const app = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
@@ -116,22 +111,23 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
   async function close(): Promise<void> {
     phase = "closing";
     // Of a start that failed, the error is all there is to say.
-    if (isListening) logger.info({ readers: hub.stats().readers }, "closing");
+    if (listening) logger.info({ readers: hub.stats().readers }, "closing");
     const late = setTimeout(connections.cutAll, CLOSE_MS).unref();
-    const closed = app.close(); // stops listening at once, and waits for what was begun
+    // Both stop listening at once, and wait for what was begun.
+    const closed = app.close();
+    const left = listening?.close();
     connections.cutIdle();
     await hub.close({ drainMs: CLOSE_MS / 2 });
     detach();
-    await closed;
+    await Promise.all([closed, left]);
     clearTimeout(late);
   }
 
   return {
     app,
     async listen() {
-      await listen(app, settings);
-      isListening = true;
-      return localUrl({ host: settings.host, port: (app.server.address() as AddressInfo).port });
+      listening = await listen(app, settings);
+      return localUrl({ host: settings.host, port: listening.port });
     },
     phase: () => phase,
     drain,
@@ -165,21 +161,4 @@ function addressingBy(trusts: Trusts): NodeAdapterOptions {
       return isTrusted ? forwarded.split(",").at(-1)!.trim() : headers.host;
     },
   };
-}
-
-async function listen(app: FastifyInstance, { host, port }: ReaderServerOptions["settings"]): Promise<void> {
-  try {
-    await app.listen({ host, port, backlog: BACKLOG });
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const why: Readonly<Record<string, string>> = {
-      EADDRINUSE: `port ${port} is taken on ${host}: end what listens there, or choose another with --port`,
-      EACCES: `port ${port} may not be listened on by this user: choose one above 1023 with --port`,
-      EADDRNOTAVAIL: `${host} is no address of this machine: choose another with --host`,
-      ENOTFOUND: `${host} is not known: choose another with --host`,
-    };
-    throw new TidingsError("settings", why[code ?? ""] ?? `cannot listen: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
 }
