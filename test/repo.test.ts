@@ -221,6 +221,14 @@ const documentLinksLeadSomewhere: Rule = (tree) =>
       .map((target) => `${path}: ${target}`),
   );
 
+/** A mended defect names the test that holds it. */
+const namedTestsExist: Rule = (tree) =>
+  paths(tree, "", ".md").flatMap((path) =>
+    [...tree.get(path)!.matchAll(/`((?:test|src\/testing)\/[\w./-]+\.ts)`/g)]
+      .filter(([, named]) => !tree.has(named!))
+      .map(([, named]) => `${path}: ${named}`),
+  );
+
 /** `<!-- from examples/x.ts -->` before a block of code: it is that file, whole. */
 const documentedCodeRuns: Rule = (tree) =>
   paths(tree, "", ".md").flatMap((path) =>
@@ -297,6 +305,7 @@ const RULES: readonly [title: string, rule: Rule, wrong: Readonly<Record<string,
     documentedCodeRuns,
     { "a.md": "<!-- from examples/a.ts -->\n```ts\nold();\n```", "examples/a.ts": "fresh();\n" },
   ],
+  ["tests that documents name exist", namedTestsExist, { "a.md": "mended (`test/nothing.test.ts`)" }],
   ["links in documents lead somewhere", documentLinksLeadSomewhere, { "docs/a.md": "[b](../b.md)" }],
 ];
 
