@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { atExit, killAtExit } from "../test/support/at-exit.ts";
 import { freePort } from "../test/support/services.ts";
 
 const CLI = fileURLToPath(new URL("../dist/app/cli.js", import.meta.url));
@@ -45,6 +46,7 @@ export interface Usage {
 
 export async function startOneServer(env: Readonly<Record<string, string>> = {}): Promise<OneServer> {
   const folder = mkdtempSync(join(tmpdir(), "tidings-one-server-"));
+  const remove = atExit(() => rmSync(folder, { recursive: true, force: true }));
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
   const authorization = `Bearer ${TOKEN}`;
@@ -62,6 +64,7 @@ export async function startOneServer(env: Readonly<Record<string, string>> = {})
       },
     );
     child = started;
+    killAtExit(started);
     const listening = new Promise<void>((resolve, reject) => {
       const hear = (text: string) => {
         said = (said + text).slice(-1_000_000);
@@ -108,7 +111,7 @@ export async function startOneServer(env: Readonly<Record<string, string>> = {})
     output: () => said,
     async end() {
       await stop("SIGKILL");
-      rmSync(folder, { recursive: true, force: true });
+      remove();
     },
   };
 }

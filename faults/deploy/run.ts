@@ -5,12 +5,14 @@
  * npm run faults:deploy [-- --drain 5,0 --check-ms 1000 --readers 200 --reporters 5 --allowance-ms 3000 --seed 1]
  */
 import { loadavg } from "node:os";
+import { endOnSignals } from "../ending.ts";
 import { readFlags, wholeNumber } from "../flags.ts";
 import { need } from "../needs.ts";
 import { machine } from "../processes/report.ts";
 import type { Spread } from "../spread.ts";
 import { type DeployOutcome, runDeploy } from "./deploy.ts";
 
+endOnSignals();
 const values = readFlags({
   drain: { type: "string", default: "5,0" },
   "check-ms": { type: "string", default: "1000" },

@@ -5,10 +5,12 @@
  * npm run faults:hostile [-- --scale 1 --only "giant" --per-address 2000 --latency 1000]
  */
 import { availableParallelism, loadavg } from "node:os";
+import { endOnSignals } from "../ending.ts";
 import { readFlags, refuse, share, wholeNumber } from "../flags.ts";
 import { ATTACKS } from "./attacks.ts";
 import { type Row, startSiege } from "./siege.ts";
 
+endOnSignals();
 const values = readFlags({
   scale: { type: "string", default: "1" },
   only: { type: "string" },

@@ -6,10 +6,12 @@
  *                    --only "bus killed" --json report.json --markdown report.md --merge earlier.json
  *                    --evidence folder]
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { atExit } from "../../test/support/at-exit.ts";
 import { launchBrowser } from "../../test/support/browser.ts";
+import { endOnSignals } from "../ending.ts";
 import { oneOf, readFlags, wholeNumber } from "../flags.ts";
 import { need } from "../needs.ts";
 import { FAULTS } from "./faults.ts";
@@ -17,6 +19,7 @@ import { BREACHES, breaches, machine, type Report, toMarkdown } from "./report.t
 import { type Outcome, runSchedule } from "./run-schedule.ts";
 
 const BUSES = ["redis", "nats", "postgres", "rabbitmq"] as const;
+endOnSignals();
 const values = readFlags({
   buses: { type: "string", default: BUSES.join() },
   schedules: { type: "string", default: "1" },
@@ -50,7 +53,7 @@ const queue = Array.from({ length: schedules * buses.length }, (_, n) => ({
 const outcomes: Outcome[] = values.merge.flatMap(
   (file) => (JSON.parse(readFileSync(file, "utf8")) as Report).outcomes,
 );
-const browser = tabs > 0 ? await launchBrowser() : undefined;
+const browser = tabs > 0 ? await launchBrowser(folderOfBrowser()) : undefined;
 
 async function worker(): Promise<void> {
   for (let one = queue.shift(); one; one = queue.shift()) {
@@ -91,6 +94,13 @@ async function worker(): Promise<void> {
     }
     if (outcomes.length > 0) save();
   }
+}
+
+/** Chromium, when it is killed, leaves what it has there. */
+function folderOfBrowser(): string {
+  const folder = mkdtempSync(join(tmpdir(), "tidings-faults-chromium-"));
+  atExit(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
 }
 
 function save(): void {

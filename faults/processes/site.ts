@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, statfsSync, truncateSync, writeFileS
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { atExit, killAtExit } from "../../test/support/at-exit.ts";
 import { type BusKind, freePort, type Service, startService } from "../../test/support/services.ts";
 import { usageOf } from "../one-server.ts";
 import { type Link, link } from "./network.ts";
@@ -49,6 +50,7 @@ export interface Site {
 
 export async function startSite(bus: BusKind): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), "tidings-faults-"));
+  const remove = atExit(() => rmSync(folder, { recursive: true, force: true }));
   const disk = smallDisk(folder);
   const store = await startService("postgres", { parent: disk?.folder });
   const busService = await startService(bus);
@@ -88,7 +90,7 @@ export async function startSite(bus: BusKind): Promise<Site> {
       await Promise.all([...links, balancer].map((one) => one.close()));
       await Promise.all([store.close(), busService.close()]);
       disk?.close();
-      rmSync(folder, { recursive: true, force: true });
+      remove();
     },
   };
 }
@@ -137,6 +139,7 @@ async function startServer({ name, folder, store, busService, hear }: ServerOpti
       stdio: ["ignore", "pipe", "pipe"],
     });
     child = started;
+    killAtExit(started);
     for (const stream of [started.stdout, started.stderr]) {
       stream.setEncoding("utf8").on("data", (text: string) => hear(text.replace(/^/gm, `${name} `)));
     }
@@ -213,6 +216,7 @@ function smallDisk(folder: string): SmallDisk | undefined {
   } catch {
     return undefined;
   }
+  const unmount = atExit(() => void execFileSync("umount", ["-l", place]));
   // PostgreSQL's user goes through both.
   execFileSync("chmod", ["755", folder, place]);
   const filler = join(place, "filler");
@@ -227,6 +231,6 @@ function smallDisk(folder: string): SmallDisk | undefined {
       }
     },
     free: () => truncateSync(filler),
-    close: () => void execFileSync("umount", ["-l", place]),
+    close: unmount,
   };
 }

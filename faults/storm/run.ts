@@ -5,10 +5,12 @@
  * npm run faults:storm [-- --readers 5000 --posts-per-second 10 --endings SIGTERM,SIGKILL --processes 2]
  */
 import { availableParallelism, loadavg } from "node:os";
+import { endOnSignals } from "../ending.ts";
 import { oneOf, readFlags, wholeNumber } from "../flags.ts";
 import type { Spread } from "../spread.ts";
 import { ENDINGS, runStorm } from "./storm.ts";
 
+endOnSignals();
 const values = readFlags({
   readers: { type: "string", default: "5000" },
   "posts-per-second": { type: "string", default: "10" },

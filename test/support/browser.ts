@@ -17,9 +17,14 @@ export function chromiumPath(): string {
   return path;
 }
 
-/** Launches Chromium, headless, talking to nobody but the tests' own servers. Close it in `afterAll`. */
-export function launchBrowser(): Promise<Browser> {
+/**
+ * Launches Chromium, headless, talking to nobody but the tests' own servers. Close it in `afterAll`.
+ *
+ * @param folder for what it writes while it runs; default: the system's
+ */
+export function launchBrowser(folder?: string): Promise<Browser> {
   return chromium.launch({
+    ...(folder !== undefined && { env: { ...process.env, TMPDIR: folder } }),
     executablePath: chromiumPath(),
     headless: true,
     args: [

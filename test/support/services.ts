@@ -18,6 +18,7 @@ import {
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { atExit } from "./at-exit.ts";
 
 export interface Service {
   readonly url: string;
@@ -166,6 +167,7 @@ export async function startService(kind: ServiceKind, options: ServiceOptions = 
   const program = find();
   if (program === undefined) throw new Error(`${kind} is not installed: see scripts/install-test-tools.ts`);
   const folder = mkdtempSync(join(options.parent ?? tmpdir(), `tidings-${kind}-`));
+  const remove = atExit(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   let port = await freePort();
   prepare?.(folder, program);
   let child: ChildProcess;
@@ -185,16 +187,10 @@ export async function startService(kind: ServiceKind, options: ServiceOptions = 
     }
   }
 
-  /** To its group, for RabbitMQ's program is a shell that starts the server, and to PostgreSQL's, one each. */
-  function signal(name: NodeJS.Signals): void {
-    const groups = [child.pid!, ...childrenOf(child.pid!)];
-    for (const group of groups) signalGroup(group, name);
-  }
-
   async function kill(): Promise<void> {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, "exit");
-    signal("SIGKILL");
+    signalGroups(child, "SIGKILL");
     await ended;
   }
 
@@ -217,11 +213,11 @@ export async function startService(kind: ServiceKind, options: ServiceOptions = 
     },
     kill,
     start,
-    pause: () => signal("SIGSTOP"),
-    resume: () => signal("SIGCONT"),
+    pause: () => signalGroups(child, "SIGSTOP"),
+    resume: () => signalGroups(child, "SIGCONT"),
     async close() {
       await kill();
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+      remove();
     },
   };
 }
@@ -321,15 +317,10 @@ function launch(program: string, args: readonly string[], options: object = {}):
     stream.on("data", (chunk) => outputs.set(child, `${outputs.get(child) ?? ""}${chunk}`.slice(-4_000)));
   }
   // The tests' own end, however it comes, is the server's too.
-  const end = () => {
-    try {
-      process.kill(-child.pid!, "SIGKILL");
-    } catch {
-      // It is gone already.
-    }
-  };
-  process.once("exit", end);
-  child.once("exit", () => process.off("exit", end));
+  child.once(
+    "exit",
+    atExit(() => signalGroups(child, "SIGKILL")),
+  );
   return child;
 }
 
@@ -352,6 +343,12 @@ export async function freePort(): Promise<number> {
 function childrenOf(pid: number): number[] {
   const list = `/proc/${pid}/task/${pid}/children`;
   return existsSync(list) ? readFileSync(list, "utf8").trim().split(" ").filter(Boolean).map(Number) : [];
+}
+
+/** To its group, for RabbitMQ's program is a shell that starts the server, and to PostgreSQL's, one each. */
+function signalGroups(child: ChildProcess, name: NodeJS.Signals): void {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  for (const group of [child.pid!, ...childrenOf(child.pid!)]) signalGroup(group, name);
 }
 
 function signalGroup(group: number, name: NodeJS.Signals): void {
