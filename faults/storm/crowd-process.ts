@@ -24,6 +24,8 @@ interface Reader {
   /** When it lost its connection, and when it was equal to the store again. */
   lostAt: number;
   backAt: number;
+  /** When it is to try first, after that loss. */
+  dueAt: number;
 }
 
 const EMPTY: Page = { posts: new Map(), mark: -1, after: new Map() };
@@ -125,13 +127,16 @@ function connect(reader: Reader): void {
   });
   socket.on("error", () => {});
   socket.on("close", () => {
-    if (isStorm && reader.lostAt === 0) reader.lostAt = Date.now();
     if (isSteady || performance.now() - began >= 10_000) reader.failures = 0;
     const [min, max] = retry ?? [];
     const pause =
       min === undefined || max === undefined
         ? Math.random() * Math.min(30_000, 500 * 2 ** reader.failures++)
         : min + Math.random() * (max - min);
+    if (isStorm && reader.lostAt === 0) {
+      reader.lostAt = Date.now();
+      reader.dueAt = reader.lostAt + pause;
+    }
     setTimeout(connect, pause, reader);
   });
 }
@@ -149,7 +154,7 @@ function report(): CrowdReport {
   const pages = new Map<Page, number>();
   for (const { page } of readers) pages.set(page, (pages.get(page) ?? 0) + 1);
   return {
-    readers: readers.map(({ attempts, lostAt, backAt }) => ({ attempts, lostAt, backAt })),
+    readers: readers.map(({ attempts, lostAt, backAt, dueAt }) => ({ attempts, lostAt, backAt, dueAt })),
     pages: [...pages].map(([{ posts }, count]) => ({
       count,
       shown: [...posts].sort(([, a], [, b]) => b.at - a.at).map(([id, { mark }]) => [id, mark] as const),
@@ -169,7 +174,15 @@ process.on("message", (message: ToCrowd) => {
     url = message.url;
     waitingFor = message.readers;
     for (let n = 0; n < message.readers; n++) {
-      const reader = { page: EMPTY, cursor: message.cursor, attempts: 0, failures: 0, lostAt: 0, backAt: 0 };
+      const reader = {
+        page: EMPTY,
+        cursor: message.cursor,
+        attempts: 0,
+        failures: 0,
+        lostAt: 0,
+        backAt: 0,
+        dueAt: 0,
+      };
       readers.push(reader);
       // A few hundred a second: this is not the storm yet.
       setTimeout(connect, n * 2, reader);
@@ -178,7 +191,7 @@ process.on("message", (message: ToCrowd) => {
     isStorm = true;
     for (const reader of readers) {
       reader.attempts = 0;
-      reader.lostAt = reader.backAt = 0;
+      reader.lostAt = reader.backAt = reader.dueAt = 0;
     }
     send({ kind: "ready" });
   } else if (message.kind === "acknowledged") {

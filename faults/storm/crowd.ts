@@ -19,6 +19,8 @@ export interface CrowdReport {
     readonly attempts: number;
     readonly lostAt: number;
     readonly backAt: number;
+    /** When it was to try first after its loss. */
+    readonly dueAt: number;
   }[];
   /** What readers show, newest first, and how many show it. */
   readonly pages: readonly { readonly count: number; readonly shown: readonly Standing[] }[];

@@ -1,6 +1,7 @@
 /**
  * A reconnect storm: all readers of a server lose it at once, as it is restarted (SIGTERM) or dies (SIGKILL), while the
- * newsroom goes on. Ends with 1 when a reader's page is not the store's in the end.
+ * newsroom goes on. Ends with 1 when a reader's page is not the store's in the end, or readers are asked back all
+ * at once.
  *
  * npm run faults:storm [-- --readers 5000 --posts-per-second 10 --endings SIGTERM,SIGKILL --processes 2]
  */
@@ -37,6 +38,7 @@ for (const ending of endings) {
 ${ending}: ${outcome.readers} readers, nobody listened for ${(outcome.awayMs / 1000).toFixed(1)} s, ${outcome.posts} changes in all
 ${rows.map((row) => row.map((cell, n) => (n ? cell.padStart(8) : cell.padEnd(20))).join(" ")).join("\n")}
 from the first loss until all were back: ${(outcome.allBackMs / 1000).toFixed(1)} s
+${outcome.returns ? `asked back: ${outcome.returns.peak} in the fullest second, ${Math.round(outcome.returns.average)} on average` : "nobody was asked back"}
 server: ${outcome.cpuSeconds.toFixed(1)} s of CPU, ${Math.round(outcome.peakMemory / 2 ** 20)} MB at most
 catch-ups computed: ${outcome.catchUps}, for ${outcome.cursors} cursors while the page moved ${outcome.heads} times; resets: ${outcome.resets}
 breaches: ${outcome.breaches.length}${outcome.breaches

@@ -6,6 +6,7 @@ import type { Standing } from "../processes/judge.ts";
 import { storedPage } from "../processes/newsroom.ts";
 import { type Spread, spread } from "../spread.ts";
 import { gatherCrowd } from "./crowd.ts";
+import { judgeReturns, type Returns } from "./returns.ts";
 
 /** How the server goes. */
 export const ENDINGS = ["SIGTERM", "SIGKILL"] as const;
@@ -29,6 +30,8 @@ export interface StormOutcome {
   readonly backMs: Spread;
   /** Milliseconds from the first loss of a connection until the last reader was back. */
   readonly allBackMs: number;
+  /** First attempts in a second, of readers that were asked back; `undefined` when nobody was, for the server was killed. */
+  readonly returns: Returns | undefined;
   /** Attempts to connect that a reader made. */
   readonly attempts: Spread;
   /** Of the server that they came back to, from its start until all were back. */
@@ -40,7 +43,7 @@ export interface StormOutcome {
   /** Places that the page was at while they came: each is another answer to the same cursor. */
   readonly heads: number;
   readonly resets: number;
-  /** What should never be: pages that differ from the store's in the end, and older after newer on the way. */
+  /** What should never be: pages that differ from the store's in the end, older after newer on the way, readers that are asked back all at once. */
   readonly breaches: readonly string[];
 }
 
@@ -76,7 +79,8 @@ export async function runStorm(options: StormOptions): Promise<StormOutcome> {
       await reporter.end();
       const breaches = isBack ? [] : ["not all came back within 5 minutes"];
       const last = await untilEqual(server, crowd.report);
-      breaches.push(...last.breaches, ...last.different);
+      const returns = ending === "SIGTERM" ? judgeReturns(last.readers.map(({ dueAt }) => dueAt)) : undefined;
+      breaches.push(...last.breaches, ...last.different, ...(returns?.breaches ?? []));
       const back = last.readers.filter(({ backAt }) => backAt > 0);
       return {
         ending,
@@ -86,6 +90,7 @@ export async function runStorm(options: StormOptions): Promise<StormOutcome> {
         backMs: spread(back.map(({ lostAt, backAt }) => backAt - lostAt)),
         allBackMs:
           Math.max(...back.map(({ backAt }) => backAt)) - Math.min(...back.map(({ lostAt }) => lostAt)),
+        returns,
         attempts: spread(last.readers.map(({ attempts }) => attempts)),
         cpuSeconds,
         peakMemory,
