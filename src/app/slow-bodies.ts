@@ -2,6 +2,7 @@
 import { PassThrough } from "node:stream";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { TidingsError } from "../errors.ts";
+import { hasBody } from "./unread.ts";
 
 /** What strangers send (a login) is small. */
 const STRANGERS_MS = 10_000;
@@ -15,8 +16,9 @@ export function waitForBody(request: FastifyRequest): void {
 
 /** Answers `too_slow` to a body that is not in after 10 s, unless {@link waitForBody} was called before it is read. */
 export function hurryStrangers(app: FastifyInstance): void {
-  app.addHook("preParsing", (request, reply, payload, done) => {
-    if (request.raw.complete || patient.has(request)) return done(null, payload);
+  app.addHook("preParsing", (request, _reply, payload, done) => {
+    const { raw } = request;
+    if (raw.complete || !hasBody(raw) || patient.has(request)) return done(null, payload);
     // To fail the request itself would end its connection before the answer.
     const body = new PassThrough();
     const seconds = STRANGERS_MS / 1_000;
@@ -26,7 +28,9 @@ export function hurryStrangers(app: FastifyInstance): void {
     // It may have been refused meanwhile, with nobody left who hears of an error.
     body.on("error", () => {});
     body.once("close", () => clearTimeout(late));
-    reply.raw.once("close", () => body.destroy());
+    raw.once("close", () => {
+      if (!raw.complete) body.destroy();
+    });
     done(null, payload.pipe(body));
   });
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { request, startTestServer, type TestServer, text } from "../support/server.ts";
 
 let server: TestServer;
@@ -88,3 +88,21 @@ async function session(): Promise<string> {
   const { headers } = await request(server.url, "POST", "/api/session", { token: server.token });
   return headers.get("set-cookie")!.split(";", 1)[0]!;
 }
+
+it("a request without a body costs no timer", async () => {
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  const waits = () => timers.mock.calls.filter(([, ms]) => ms === 10_000).length;
+  const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
+  try {
+    socket.write("GET /live/welcome/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    const [page] = await once(socket, "data");
+    expect(String(page)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(waits()).toBe(0);
+    socket.write("POST /api/session HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n");
+    socket.write("Content-Type: application/json\r\n\r\n");
+    await expect.poll(waits).toBe(1);
+  } finally {
+    timers.mockRestore();
+    socket.destroy();
+  }
+});
