@@ -25,6 +25,7 @@ let atMost = 0;
 
 /** Call before an answer goes out in one piece. */
 export function holdAnswer(response: ServerResponse, bytes: Uint8Array): void {
+  if (response.destroyed) return; // nothing would ever let go of it
   if (atMost + bytes.length > MAX_HELD_BYTES) makeRoom(bytes.length);
   atMost += bytes.length;
   const held = { socket: response.req.socket, bytes, unsent: undefined, movedAt: performance.now() };

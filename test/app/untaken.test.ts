@@ -4,6 +4,7 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { BoundedResponse } from "../../src/app/response.ts";
 import { eventually } from "../../src/testing/runner.ts";
+import { heapUsed } from "../support/heap.ts";
 
 const MB = 1_000_000;
 const READERS = 60;
@@ -14,10 +15,10 @@ afterEach(() => {
 });
 
 /** Answers each request with so many bytes. Who asks twice finds the sockets between full the second time. */
-async function start(answerOf: (url: string) => Buffer) {
-  const server = createServer({ ServerResponse: BoundedResponse }, ({ url = "" }, response) =>
-    response.end(answerOf(url)),
-  );
+async function start(answerOf: (url: string) => Buffer | Promise<Buffer>) {
+  const server = createServer({ ServerResponse: BoundedResponse }, async ({ url = "" }, response) => {
+    response.end(await answerOf(url));
+  });
   const sockets = new Set<Socket>();
   server.on("connection", (socket) => {
     sockets.add(socket);
@@ -75,5 +76,24 @@ describe("answers that are not taken", () => {
     // All have been begun by now.
     await eventually(() => expect([...sockets].every(({ writableLength }) => writableLength > 0)).toBe(true));
     expect(sockets.size).toBe(READERS);
+  });
+
+  it("that are made when their reader has left are not held", async () => {
+    const left = Promise.withResolvers<void>();
+    let asked = 0;
+    const { sockets, ask } = await start(async () => {
+      asked++;
+      await left.promise;
+      return Buffer.alloc(9 * MB);
+    });
+    await heapUsed();
+    const before = process.memoryUsage().arrayBuffers;
+    const readers = await Promise.all(Array.from({ length: 10 }, () => ask(get("/"))));
+    await eventually(() => expect(asked).toBe(10));
+    for (const reader of readers) reader.destroy();
+    await eventually(() => expect(sockets.size).toBe(0));
+    left.resolve();
+    await heapUsed();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(45 * MB);
   });
 });
