@@ -58,7 +58,7 @@ export interface Verdict {
   readonly lost: readonly string[];
   readonly doubled: readonly string[];
   readonly outOfOrder: readonly string[];
-  /** Older versions after newer ones. */
+  /** Older versions after newer ones, and what a post never was, or was before anybody asked for it. */
   readonly stale: readonly string[];
 }
 
@@ -118,7 +118,10 @@ interface Walk {
   }[];
 }
 
-/** Tells each sighting's place in the post's history. Of several that look alike (hidden twice) it takes the first that can be. */
+/**
+ * Tells each sighting's place in the post's history. Of several that look alike (hidden twice) it takes the first that can be:
+ * it was sent by then, answered or not.
+ */
 function walk(ledger: Ledger, trace: Trace, verdict: Draft): Walk {
   const known = new Map<string, number>();
   const steps = trace.steps.map(({ time, seq, sightings }) => {
@@ -130,12 +133,12 @@ function walk(ledger: Ledger, trace: Trace, verdict: Draft): Walk {
         continue;
       }
       const before = known.get(id) ?? -1;
-      const mark =
-        typeof seen === "number"
-          ? seen
-          : changes.findIndex(({ kind }, index) => index >= before && kind === seen);
-      if (mark < before || mark >= changes.length) {
-        verdict.stale.push(`${trace.reader}: ${id} is ${seen} after ⟦${before}⟧, at number ${seq}`);
+      const mark = changes.findIndex(
+        ({ kind, sent }, index) => index >= before && sent <= time && lookOf(kind, index) === seen,
+      );
+      if (mark < 0) {
+        const after = before < 0 ? "when it is first seen" : `after ⟦${before}⟧`;
+        verdict.stale.push(`${trace.reader}: ${id} is ${seen} ${after}, at number ${seq}`);
         continue;
       }
       known.set(id, mark);
@@ -145,6 +148,9 @@ function walk(ledger: Ledger, trace: Trace, verdict: Draft): Walk {
   });
   return { trace, steps };
 }
+
+/** What a reader sees of a change: nothing of the text of a post that is hidden. */
+const lookOf = (kind: Kind, mark: number): Sighting["seen"] => (kind === "shown" ? mark : kind);
 
 /** For each change the lowest number at which anybody has seen it: it is not above that one. */
 function orderOf(walks: readonly Walk[]): readonly (readonly [seq: number, id: string, mark: number])[] {

@@ -115,6 +115,30 @@ describe("the judge", () => {
     }
   });
 
+  it("finds what a post never was, or was not yet, also when that is the first that a reader sees of it", () => {
+    // Nobody has seen anything else at that number: what comes after makes up for it.
+    const first = (seen: Sighting["seen"]) => {
+      const one = { ...truth, steps: [step(0), step(2, b(seen)), step(3, b(0))] };
+      const few = new Map([["b", ledger.get("b")!]]);
+      return judge({ ledger: few, store: [["b", 0]], traces: [one] }).stale;
+    };
+    expect(first(0)).toEqual([]);
+    expect(first("hidden")).toEqual(["one: b is hidden when it is first seen, at number 2"]);
+    expect(first("removed")).toEqual(["one: b is removed when it is first seen, at number 2"]);
+    // The text of a version that is hidden.
+    const shows = [...truth.steps.slice(0, 5), step(5, a(2)), truth.steps[6]!];
+    expect(verdict({ steps: shows }).stale).toEqual(["two: a is 2 after ⟦1⟧, at number 5"]);
+    // It will be hidden, but nobody has asked for that yet.
+    const early = [step(0), step(1, a("hidden")), step(2, b(0)), ...truth.steps.slice(4)];
+    expect(verdict({ steps: early }).stale).toEqual(["two: a is hidden when it is first seen, at number 1"]);
+  });
+
+  it("takes a change that was sent and not answered for one that may be seen", () => {
+    const slow = new Map([["b", [{ kind: "hidden", sent: 5, acknowledged: 90 }]]] as const);
+    const steps = [step(0), step(1, b("hidden"))];
+    expect(judge({ ledger: slow, store: [], traces: [{ ...truth, steps, final: [] }] })).toEqual(NOTHING);
+  });
+
   it("finds an end that differs: a post missing, old, left over, twice, or in another place", () => {
     expect(verdict({ final: [] }).lost).toEqual(["two: b is missing in the end"]);
     expect(
