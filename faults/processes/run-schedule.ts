@@ -11,7 +11,7 @@ import { judge, type Standing, timesToEquality, type Verdict } from "./judge.ts"
 import { startNewsroom, storedPage } from "./newsroom.ts";
 import { startNoise } from "./noise.ts";
 import { startReader, TRANSPORTS } from "./reader.ts";
-import { plan } from "./schedule.ts";
+import { type PlannedFault, plan } from "./schedule.ts";
 import { type Site, startSite } from "./site.ts";
 
 export interface ScheduleOptions {
@@ -60,7 +60,7 @@ const PATIENCE_MS = 120_000;
 const CHANNEL = "the-finals";
 
 export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
-  const { bus, seed, readers: count, tabs, browser, tell } = options;
+  const { bus, seed, only, readers: count, tabs, browser, tell } = options;
   const site = await startSite(bus);
   const hosts = site.servers.map(({ host }) => host);
   const opened: { end(): unknown }[] = [];
@@ -101,7 +101,10 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
     await wait(1_500);
 
     const start = Date.now();
-    const happened = await runFaults({ site, readers, noise, random: random(seed + 3) }, options, tell);
+    const isPossible = (name: string) =>
+      (only.length === 0 || only.includes(name)) && (name !== "store's disk full" || site.disk !== undefined);
+    const planned = plan(random(seed), options.faults, site.servers.length, isPossible);
+    const happened = await runFaults({ site, readers, noise, random: random(seed + 3) }, planned, tell);
     await wait(1_000);
     await newsroom.end();
     const traces = () => Promise.all([...readers, ...pages].map((reader) => reader.trace()));
@@ -147,15 +150,13 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
   }
 }
 
-async function runFaults(
+/** Rejects when a fault could not be done, or healed. */
+export async function runFaults(
   world: World,
-  { seed, faults, only }: ScheduleOptions,
+  planned: readonly PlannedFault[],
   tell: (line: string) => void,
 ): Promise<{ name: string; began: number; healed: number }[]> {
   const { site } = world;
-  const isPossible = (name: string) =>
-    (only.length === 0 || only.includes(name)) && (name !== "store's disk full" || site.disk !== undefined);
-  const planned = plan(random(seed), faults, site.servers.length, isPossible);
   const held = new Map<string, Promise<unknown>>();
   const running: Promise<{ name: string; began: number; healed: number }>[] = [];
   let last = Date.now();
@@ -171,6 +172,8 @@ async function runFaults(
       tell(`  ${name}${victim === "server" ? ` (${site.servers[server]!.name})` : ""}: ${healed - began} ms`);
       return { name, began, healed };
     });
+    // Whoever waits for all hears of it. Until then nobody waits, and Node would end every schedule.
+    one.catch(() => {});
     held.set(thing, one);
     running.push(one);
   }
