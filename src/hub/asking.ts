@@ -21,15 +21,19 @@ export interface Asking {
   failed(channel: Channel, error: unknown, stage: string): void;
 }
 
+/** Whether the log has just failed for a page, so that it is not to be asked for it. */
+export function hasJustFailed({ quietUntil }: Channel): boolean {
+  return performance.now() < quietUntil;
+}
+
 export function askingLog(log: Log, onError: OnError): Asking {
   return {
     since: async (channel, cursor) => toFrames(await inTime(log.since(channel.id, cursor))),
     heads: (ids) => inTime(log.heads(ids)),
 
     failed(channel, error, stage) {
-      const now = performance.now();
-      if (now < channel.quietUntil) return;
-      channel.quietUntil = now + LOG_QUIET_MS;
+      if (hasJustFailed(channel)) return;
+      channel.quietUntil = performance.now() + LOG_QUIET_MS;
       onError(error, { stage, channel: channel.id });
     },
   };

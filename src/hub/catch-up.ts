@@ -1,6 +1,7 @@
 /** Readers that are behind: each is told what it missed, when its socket has room for it. */
+import { TidingsError } from "../errors.ts";
 import { type Cursor, parseCursor } from "../protocol.ts";
-import type { Asking } from "./asking.ts";
+import { type Asking, hasJustFailed } from "./asking.ts";
 import { beginningOf, type Channel, heartbeatAt, isBehind, isFull, keepUp, type Member } from "./channel.ts";
 import { write } from "./fan-out.ts";
 import type { Frames } from "./frames.ts";
@@ -33,7 +34,7 @@ export function catchingUp({ asking, counts, flush, refresh }: CatchUpOptions): 
       if (!member.isGreeted) write(member, heartbeatAt(cursor), counts);
       return;
     }
-    if (isFull(connection) || performance.now() < channel.quietUntil) return;
+    if (isFull(connection) || hasJustFailed(channel)) return;
     member.busy = true;
     missed(channel, cursor).then(
       (frames) => tell(member, cursor, frames),
@@ -65,6 +66,10 @@ export function catchingUp({ asking, counts, flush, refresh }: CatchUpOptions): 
 
   function missed(channel: Channel, cursor: Cursor): Promise<Frames> {
     return channel.steps.get(cursor, channel.head, () => {
+      if (hasJustFailed(channel)) {
+        const why = "the log has failed a moment ago";
+        return Promise.reject(new TidingsError("unavailable", why, { where: "hub" }));
+      }
       counts.catchUps++;
       const answer = asking.since(channel, cursor);
       answer.catch((error: unknown) => asking.failed(channel, error, "catch up"));

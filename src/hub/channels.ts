@@ -1,5 +1,5 @@
 /** The pages that this process listens to: those that are read, and for a while those that were. */
-import type { Bus } from "../buses/bus.ts";
+import type { Bus, Unsubscribe } from "../buses/bus.ts";
 import type { Announcement } from "../protocol.ts";
 import { within } from "../within.ts";
 import { type Asking, LOG_QUIET_MS, type OnError } from "./asking.ts";
@@ -109,10 +109,8 @@ export function listenedTo({ bus, isBusUp, asking, onError, hear, refresh }: Cha
       else clearInterval(asks);
     }, ASKED_WHILE_DEAF_MS).unref();
     const attempt = async (pause: number): Promise<void> => {
-      subscribing++;
       try {
-        const subscription = bus.subscribe(channel.id, (announcement) => hear(channel, announcement));
-        const unsubscribe = await subscription.finally(() => subscribing--);
+        const unsubscribe = await subscribeOnce(channel);
         channel.unsubscribe = unsubscribe;
         channel.isSubscribed = true;
         refused.delete(channel);
@@ -127,6 +125,15 @@ export function listenedTo({ bus, isBusUp, asking, onError, hear, refresh }: Cha
       }
     };
     await attempt(SUBSCRIBE_AGAIN_MS);
+  }
+
+  async function subscribeOnce(channel: Channel): Promise<Unsubscribe> {
+    subscribing++;
+    try {
+      return await bus.subscribe(channel.id, (announcement) => hear(channel, announcement));
+    } finally {
+      subscribing--;
+    }
   }
 
   /** One report a minute, or of another error: a bus that refuses one page refuses them all. */

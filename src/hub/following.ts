@@ -107,7 +107,7 @@ export function following({ asking, counts, catchUp }: FollowingOptions): Follow
         const frames = await asking.since(channel, asked);
         if (frames.cursor !== asked) {
           counts.gaps++;
-          channel.steps.add(asked, frames);
+          channel.steps.learn(asked, frames, asked);
           advance(channel, frames);
         }
         channel.again ||= frames.more;

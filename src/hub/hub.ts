@@ -59,7 +59,7 @@ export interface Hub {
    * `open` it when the upgrade is answered, `cancel` it when that failed.
    *
    * @example
-   * const answer = await hub.admit({ channel: "finals", cursor, origin, host, address, encode });
+   * const answer = await hub.admit({ channel: "finals", cursor, origin, host, address, transport });
    * if ("status" in answer) return refuse(answer.status, answer.reason);
    * const reader = answer.open({ send, close, get bufferedAmount() { return socket.writableLength; } });
    */

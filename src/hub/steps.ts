@@ -17,11 +17,13 @@ export interface Steps {
    * of it, or a reset. `ask` is called where that is not known, once for all who want to know it meanwhile.
    */
   get(from: Cursor, head: Cursor, ask: () => Promise<Frames>): Promise<Frames>;
+  /** What leads from `from` to the frames' cursor. */
+  add(from: Cursor, frames: Frames): void;
   /**
-   * What leads from `from` to the frames' cursor. Where that is another epoch than that of `head`, or takes the end of the
-   * history back, nothing holds any more of what was known.
+   * The same, as the log has told it while the page was at `head`. Where that is another epoch, or takes the end of the
+   * history back, nothing holds any more that leads elsewhere.
    */
-  add(from: Cursor, frames: Frames, head?: Cursor): void;
+  learn(from: Cursor, frames: Frames, head: Cursor): void;
   /** Nothing holds any more of what is known, or being asked. */
   drop(): void;
 }
@@ -62,9 +64,18 @@ export function boundedSteps(maxBytes: number): () => Steps {
       for (const step of [...steps.values()]) forget(step);
     }
 
-    function add(from: Cursor, frames: Frames, head = from): void {
-      if (epochOf(frames.cursor) !== epochOf(head) || (frames.isReset && isBeyond(from, frames.cursor)))
-        drop();
+    function learn(from: Cursor, frames: Frames, head: Cursor): void {
+      const isOtherEpoch = epochOf(frames.cursor) !== epochOf(head);
+      if (isOtherEpoch || (frames.isReset && isBeyond(from, frames.cursor))) {
+        const lost = [...steps.values()].filter((step) => !leadsTo(step.frames.cursor, frames.cursor));
+        for (const step of lost) forget(step);
+        // An invented cursor is beyond the end, too: then nothing was lost.
+        if (isOtherEpoch || lost.length > 0) asked.clear();
+      }
+      add(from, frames);
+    }
+
+    function add(from: Cursor, frames: Frames): void {
       if (frames.cursor === from) return;
       const known = steps.get(from);
       if (known) forget(known);
@@ -107,17 +118,22 @@ export function boundedSteps(maxBytes: number): () => Steps {
       const settle = (frames?: Frames) => {
         if (asked.get(from) !== answer) return;
         asked.delete(from);
-        if (frames) add(from, frames, head);
+        if (frames) learn(from, frames, head);
       };
       answer.then(settle, () => settle());
       return answer;
     }
 
-    return { get, add, drop };
+    return { get, add, learn, drop };
   };
 }
 
 const epochOf = (cursor: Cursor): string | undefined => parseCursor(cursor)?.epoch;
+
+/** Whether a cursor is one on the way to a later one, of the same epoch. */
+function leadsTo(cursor: Cursor, later: Cursor): boolean {
+  return epochOf(cursor) === epochOf(later) && !isBeyond(cursor, later);
+}
 
 function isBeyond(cursor: Cursor, head: Cursor): boolean {
   const [asked, last] = [parseCursor(cursor), parseCursor(head)!];

@@ -744,6 +744,39 @@ describe("readers that poll", () => {
     expect(hub.stats()).toMatchObject({ polls: 101, readers: 1 });
   });
 
+  it("do not make a log that has failed answer for each of their cursors", async () => {
+    const { log, state, counts } = watchedLog();
+    const hub = start({ log, bus: memoryBus() });
+    await log.append("finals", shown("1"));
+    await hub.poll({ channel: "finals" });
+    state.fails = true;
+    const asked = counts.since;
+    const cursors = Array.from({ length: 200 }, (_, n) => `elsewhere.${n}`);
+    const answers = await Promise.all(cursors.map((cursor) => hub.poll({ channel: "finals", cursor })));
+    for (const answer of answers) expect(answer).toMatchObject({ status: 503, retryAfter: 5 });
+    // Those that were asked for at the same time, before it had failed: 16, and the first of the round.
+    expect(counts.since - asked).toBeLessThanOrEqual(17);
+    state.fails = false;
+    const again = () => hub.poll({ channel: "finals", cursor: "elsewhere.1" });
+    await expect.poll(again, { timeout: 3_000 }).toMatchObject({ kind: "reset" });
+  });
+
+  it("are let in when a bus is back that had thrown instead of refusing", async () => {
+    const bus = memoryBus();
+    let isAway = true;
+    const throwing: Bus = {
+      ...bus,
+      subscribe(...args) {
+        if (isAway) throw new Error("not connected");
+        return bus.subscribe(...args);
+      },
+    };
+    const hub = start({ log: memoryLog(), bus: throwing });
+    for (let n = 0; n < 1_001; n++) await hub.poll({ channel: `page-${n}` });
+    isAway = false;
+    expect(await hub.poll({ channel: "finals" })).toMatchObject({ kind: "nothing" });
+  });
+
   it("while no page can be read are told to come back, with one report a second", async () => {
     const { log, state } = watchedLog();
     const hub = start({ log, bus: memoryBus() });

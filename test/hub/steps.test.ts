@@ -125,6 +125,29 @@ describe("steps from one cursor to a later one", () => {
     expect((await steps.get("e.5", "e.6", ask)).text).toContain("instead");
   });
 
+  it("that lead across epochs are made one, and leave the others known", async () => {
+    const steps = stepsOf();
+    for (const from of ["a.5", "a.6", "a.7"]) await steps.get(from, "b.12", asking(update("b.12")).ask);
+    steps.add("b.12", update("b.13"));
+    for (const from of ["a.5", "a.6", "a.7"]) {
+      expect((await steps.get(from, "b.13", nobody)).cursor).toBe("b.13");
+    }
+    steps.add("b.13", update("b.14"));
+    expect((await steps.get("b.12", "b.14", nobody)).cursor).toBe("b.14");
+  });
+
+  it("are not forgotten for cursors that somebody invents", async () => {
+    const steps = stepsOf();
+    steps.add("e.1", update("e.2"));
+    const { promise, resolve } = Promise.withResolvers<Frames>();
+    const slow = steps.get("e.0", "e.2", () => promise);
+    expect((await steps.get("e.999999", "e.2", asking(reset("e.2")).ask)).isReset).toBe(true);
+    expect((await steps.get("e.1", "e.2", nobody)).cursor).toBe("e.2");
+    const same = steps.get("e.0", "e.2", nobody);
+    resolve(update("e.2"));
+    expect(await same).toBe(await slow);
+  });
+
   it("under way when they are dropped are not kept", async () => {
     const steps = stepsOf();
     const before = steps.get("e.1", "e.2", asking(update("e.2", "before")).ask);
