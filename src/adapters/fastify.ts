@@ -24,11 +24,17 @@ interface Upgrading {
  * A Fastify plugin that serves `/ws/channel/<channel id>/`. An upgrade is a request like any other: your hooks see it
  * (an `onRequest` that answers 401 keeps readers out), and `trustProxy` holds for its address and host.
  * Upgrades to other paths are left to the server's other handlers; where there is none, to the app's routes.
+ * Node takes any request that offers an upgrade for one, also an ordinary one that offers `h2c` (`curl --http2`, Java's
+ * `HttpClient`), whose body no route sees then. From Node 24.9 on, a server can be told otherwise, as in the second example.
  *
  * @example
  * const app = fastify();
  * app.register(fastifyWebSocket, { hub: createHub({ log, bus }) });
  * await app.listen({ port: 8765 });
+ *
+ * @example
+ * const shouldUpgradeCallback = ({ headers }) => headers.upgrade?.toLowerCase() === "websocket";
+ * const app = fastify({ http: { shouldUpgradeCallback } });
  */
 export async function fastifyWebSocket(app: FastifyInstance, { hub }: FastifyAdapterOptions): Promise<void> {
   const upgrades = new WeakMap<IncomingMessage, Upgrading>();

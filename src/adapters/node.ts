@@ -25,10 +25,17 @@ export interface NodeAdapterOptions {
  * Returns what takes the handler off again and cuts off who is still connected: call it after `hub.close()`,
  * which sends readers away kindly.
  *
+ * Node takes any request that offers an upgrade for one, also an ordinary one that offers `h2c` (`curl --http2`, Java's
+ * `HttpClient`), which gets 404 therefore. From Node 24.9 on, a server can be told to answer it, as in the second example.
+ *
  * @example
  * const server = http.createServer(app);
  * attachWebSocket(server, createHub({ log, bus }));
  * server.listen(8765);
+ *
+ * @example
+ * const shouldUpgradeCallback = ({ headers }) => headers.upgrade?.toLowerCase() === "websocket";
+ * const server = http.createServer({ shouldUpgradeCallback }, app);
  */
 export function attachWebSocket(server: Server, hub: Hub, options: NodeAdapterOptions = {}): () => void {
   const {

@@ -74,6 +74,8 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
       headersTimeout: 15_000,
       connectionsCheckingInterval: CONNECTIONS_LOOKED_AT_MS,
       ServerResponse: BoundedResponse,
+      // Clients offer others (h2c) with ordinary requests, which RFC 9110, 7.8 lets a server ignore. Node honours it from 24.9 on.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
     },
     forceCloseConnections: "idle",
     // `__proto__` is an id like any other; bodies are read by their own keys only.

@@ -6,6 +6,7 @@ import { text as textOf } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { request, startTestServer, type TestServer, text } from "../support/server.ts";
+import { statusOf } from "../support/upgrade.ts";
 
 it("keeps no listener for each connection that became a WebSocket", async () => {
   const server = await startTestServer();
@@ -23,6 +24,35 @@ it("keeps no listener for each connection that became a WebSocket", async () => 
     expect(others).toEqual(some);
   } finally {
     unsubscribe("net.server.socket", take);
+    await server.close();
+  }
+});
+
+it("answers what offers another upgrade, as `curl --http2` and Java do, as if it did not", async () => {
+  const server = await startTestServer();
+  const { host, port } = new URL(server.url);
+  const ask = async (method: string, path: string, rest: string) => {
+    const socket = connect(Number(port), "127.0.0.1");
+    socket.write(
+      `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade, HTTP2-Settings, close\r\n` +
+        `Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n${rest}`,
+    );
+    return textOf(socket);
+  };
+  try {
+    const body = JSON.stringify(text("From Java"));
+    const posted = await ask(
+      "POST",
+      "/api/pages/welcome/posts",
+      `Authorization: Bearer ${server.token}\r\nContent-Type: application/json\r\n` +
+        `Content-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    expect(posted).toMatch(/^HTTP\/1\.1 201 /);
+    const page = await ask("GET", "/live/welcome/", "\r\n");
+    expect(page).toMatch(/^HTTP\/1\.1 200 /);
+    expect(page).toContain("From Java");
+    expect(await statusOf(`${server.url.replace("http", "ws")}/ws/channel/welcome/`)).toBe(101);
+  } finally {
     await server.close();
   }
 });
