@@ -19,16 +19,10 @@ interface Seen {
 /** @param url of the page, as readers know it */
 export async function openBrowserReader(browser: Browser, name: string, url: string): Promise<BrowserReader> {
   const context: BrowserContext = await browser.newContext();
-  const tab: Tab = await context.newPage();
-  await tab.addInitScript(watch);
-  for (let tries = 1; ; tries++) {
-    try {
-      await tab.goto(url, { waitUntil: "load", timeout: 15_000 });
-      break;
-    } catch (error) {
-      if (tries === 5) throw error;
-    }
-  }
+  const tab = await openTab(context, url).catch(async (error) => {
+    await context.close();
+    throw error;
+  });
   return {
     name,
     async trace() {
@@ -37,6 +31,19 @@ export async function openBrowserReader(browser: Browser, name: string, url: str
     },
     end: () => context.close(),
   };
+}
+
+async function openTab(context: BrowserContext, url: string): Promise<Tab> {
+  const tab = await context.newPage();
+  await tab.addInitScript(watch);
+  for (let tries = 1; ; tries++) {
+    try {
+      await tab.goto(url, { waitUntil: "load", timeout: 15_000 });
+      return tab;
+    } catch (error) {
+      if (tries === 5) throw error;
+    }
+  }
 }
 
 /** Runs in the page, before its own scripts. */

@@ -10,7 +10,7 @@ import { FAULTS, type World } from "./faults.ts";
 import { judge, type Standing, timesToEquality, type Verdict } from "./judge.ts";
 import { startNewsroom, storedPage } from "./newsroom.ts";
 import { startNoise } from "./noise.ts";
-import { startReader, TRANSPORTS } from "./reader.ts";
+import { type Reader, startReader, TRANSPORTS } from "./reader.ts";
 import { type PlannedFault, plan } from "./schedule.ts";
 import { type Site, startSite } from "./site.ts";
 
@@ -55,6 +55,9 @@ export interface Outcome {
   readonly leftOut: readonly string[];
 }
 
+/** What runs beside the schedule, and must not outlive it. */
+type Opened = { end(): unknown }[];
+
 /** After the last change, readers have so long to be equal. Half open connections are noticed after a minute. */
 const PATIENCE_MS = 120_000;
 const CHANNEL = "the-finals";
@@ -63,7 +66,7 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
   const { bus, seed, only, readers: count, tabs, browser, tell } = options;
   const site = await startSite(bus);
   const hosts = site.servers.map(({ host }) => host);
-  const opened: { end(): unknown }[] = [];
+  const opened: Opened = [site];
   try {
     const { authorization } = site;
     const made = await fetch(`http://${hosts[0]}/api/pages`, {
@@ -82,22 +85,15 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
     });
     opened.push({ end: newsroom.abandon });
     const noise = startNoise(site, CHANNEL, random(seed + 2));
-    const readers = await Promise.all(
-      Array.from({ length: count }, (_, n) => {
-        const transport = TRANSPORTS[n % 5 < 3 ? 0 : n % 5 === 3 ? 1 : 2]!;
-        const own = hosts.map((_, i) => hosts[(n + i) % hosts.length]!);
-        return startReader({
-          name: `reader ${n} (${transport} at first)`,
-          channel: CHANNEL,
-          transport,
-          hosts: own,
-        });
-      }),
-    );
+    opened.push({ end: noise.close });
+    const readers = await openReaders(hosts, count, opened);
     const pageUrl = `http://127.0.0.1:${site.balancer.port}/live/${CHANNEL}/`;
     const pages: BrowserReader[] = [];
-    for (let n = 0; n < tabs; n++) pages.push(await openBrowserReader(browser!, `Chromium ${n}`, pageUrl));
-    opened.push(...readers, ...pages, { end: noise.close });
+    for (let n = 0; n < tabs; n++) {
+      const page = await openBrowserReader(browser!, `Chromium ${n}`, pageUrl);
+      opened.push(page);
+      pages.push(page);
+    }
     await wait(1_500);
 
     const start = Date.now();
@@ -144,9 +140,41 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
       leftOut: site.disk ? [] : ["store's disk full: only root can mount a small disk"],
     };
   } finally {
-    await Promise.all(opened.map((one) => one.end()));
-    await site.end();
+    await endAll(opened);
     if (process.env.FAULTS_OUTPUT) tell(site.output());
+  }
+}
+
+/** Each is to be ended in the end, also one that is not there yet when another fails. */
+export function openReaders(hosts: readonly string[], count: number, opened: Opened): Promise<Reader[]> {
+  return Promise.all(
+    Array.from({ length: count }, (_, n) => {
+      const transport = TRANSPORTS[n % 5 < 3 ? 0 : n % 5 === 3 ? 1 : 2]!;
+      const reader = startReader({
+        name: `reader ${n} (${transport} at first)`,
+        channel: CHANNEL,
+        transport,
+        hosts: hosts.map((_, i) => hosts[(n + i) % hosts.length]!),
+      });
+      const end = () =>
+        reader.then(
+          (started) => started.end(),
+          () => {},
+        );
+      opened.push({ end });
+      return reader;
+    }),
+  );
+}
+
+/** The last first. One that cannot be ended keeps the others from nothing. */
+export async function endAll(opened: Opened): Promise<void> {
+  const last = opened.pop();
+  if (!last) return;
+  try {
+    await last.end();
+  } finally {
+    await endAll(opened);
   }
 }
 
