@@ -149,6 +149,8 @@ export function startNewsroom(options: NewsroomOptions): Newsroom {
   }
 
   const work = Promise.all(Array.from({ length: reporters }, reporter));
+  // Whoever ends the newsroom hears of it. Until then nobody waits, and Node would end every schedule.
+  work.catch(() => {});
   return {
     ledger,
     wrong,
@@ -168,7 +170,6 @@ export function startNewsroom(options: NewsroomOptions): Newsroom {
     abandon() {
       hasEnded = true;
       isAbandoned = true;
-      work.catch(() => {});
     },
   };
 }

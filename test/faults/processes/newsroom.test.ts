@@ -1,5 +1,6 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
 import { expect, it, onTestFinished } from "vitest";
 import { startNewsroom } from "../../../faults/processes/newsroom.ts";
 import { random } from "../../../faults/random.ts";
@@ -49,4 +50,26 @@ it("one that is gone after an answer was lost is not", async () => {
   const { wrong, unanswered } = await write(true);
   expect(unanswered).toBeGreaterThan(0);
   expect(wrong).toEqual([]);
+});
+
+it("a reporter that fails is told at the end, and ends no process before", async () => {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => void unhandled.push(error);
+  process.on("unhandledRejection", note);
+  onTestFinished(() => void process.off("unhandledRejection", note));
+  const server = createServer((_, response) => void response.writeHead(201).end("no JSON"));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const newsroom = startNewsroom({
+    channel: "news",
+    hosts: [`127.0.0.1:${(server.address() as AddressInfo).port}`],
+    authorization: "Bearer t",
+    random: random(1),
+    reporters: 1,
+    pauseMs: 0,
+  });
+  onTestFinished(() => newsroom.abandon());
+  await wait(500);
+  await expect(newsroom.end()).rejects.toThrow(SyntaxError);
+  expect(unhandled).toEqual([]);
 });
