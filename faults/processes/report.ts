@@ -49,7 +49,7 @@ export function toMarkdown({ command, machine: size, outcomes }: Report): string
   });
   const leftOut = [...new Set(outcomes.flatMap((one) => one.leftOut))];
   return [
-    `Made by \`${command}\` on ${size}.`,
+    `Made by \`${command}\` on ${size}${loadOf(outcomes)}.`,
     "",
     table(
       [
@@ -77,6 +77,14 @@ export function toMarkdown({ command, machine: size, outcomes }: Report): string
     ...leftOut.map((one) => `\nLeft out here: ${one}.`),
     "",
   ].join("\n");
+}
+
+/** The times are to be read with it. */
+function loadOf(outcomes: readonly Outcome[]): string {
+  const loads = outcomes.flatMap(({ load }) => load ?? []);
+  if (loads.length === 0) return "";
+  const [least, most] = [Math.min(...loads), Math.max(...loads)].map((load) => load.toFixed(1));
+  return `, at a load of ${least === most ? least : `${least} to ${most}`} (over the last minute of each schedule)`;
 }
 
 function quantile(sorted: readonly number[], share: number): number {

@@ -1,5 +1,6 @@
 /** One seeded schedule from its beginning to its verdict. */
 import { writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Browser } from "playwright-core";
 import type { BusKind } from "../../test/support/services.ts";
@@ -41,6 +42,8 @@ export interface Outcome {
   readonly bus: BusKind;
   readonly seed: number;
   readonly seconds: number;
+  /** The system's load average over the last minute, at the end; absent in reports from before it was kept. */
+  readonly load?: number;
   readonly changes: number;
   readonly repeatedRequests: number;
   readonly readers: number;
@@ -126,6 +129,7 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
       bus,
       seed,
       seconds: Math.round((Date.now() - start) / 1000),
+      load: loadavg()[0]!,
       changes: newsroom.changes,
       repeatedRequests: newsroom.refused + newsroom.unanswered,
       readers: count,
