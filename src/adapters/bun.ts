@@ -1,6 +1,7 @@
 import type { Admitted, Connection, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { MAX_MESSAGE_BYTES, placeOf } from "./paths.ts";
+import { askNoneOnBun } from "./subprotocols.ts";
 
 /** Bun pings in time, and ends who neither answers nor takes a byte for this long. */
 const IDLE_SECONDS = 60;
@@ -108,6 +109,7 @@ export function bunWebSocket(
         transport: transportOf(server),
       });
       if ("status" in answer) return refuse(answer.status, answer.reason, answer.retryAfter);
+      askNoneOnBun(request);
       if (server.upgrade(request, { data: new Seat(answer) })) return undefined;
       // Bun answers a malformed handshake itself, or the reader has left.
       answer.cancel();

@@ -1,7 +1,9 @@
+import type { IncomingMessage } from "node:http";
 import type { Admitted, Connection, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { placeOf } from "./paths.ts";
 import { EXPELLED_MS, EXPELS } from "./patience.ts";
+import { askNoneOnBun, askNoneOnNode } from "./subprotocols.ts";
 
 /** What is used of crossws's `Peer`. */
 export interface CrosswsPeer {
@@ -88,6 +90,10 @@ export function crosswsWebSocket(hub: Hub, options: CrosswsAdapterOptions = {}):
         const headers = retryAfter === undefined ? {} : { "Retry-After": String(retryAfter) };
         return new Response(reason, { status, headers });
       }
+      // crossws 0.4 sees to that on Node, 0.3 has `ws` answer from its own request.
+      const { _req: ofNode } = request as { _req?: IncomingMessage };
+      if (ofNode) askNoneOnNode(ofNode);
+      askNoneOnBun(request);
       const context = { [ENTERING]: entering(answer) };
       // crossws 0.3 takes none from the answer: a peer has the request's.
       const { context: ofRequest } = request as { context?: Record<string, unknown> };

@@ -1,14 +1,16 @@
+import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Admitted, Connection, Reader, Transport } from "../hub/connection.ts";
 import type { Hub } from "../hub/hub.ts";
 import { placeOf } from "./paths.ts";
+import { askNoneOnBun, askNoneOnNode } from "./subprotocols.ts";
 import { wsTransport } from "./ws-frames.ts";
 import { type WsSocket, wsReaders } from "./ws-readers.ts";
 
 /** What is used of Hono's `Context`. */
 export interface HonoContext {
   readonly env: unknown;
-  readonly req: { readonly url: string; header(name: string): string | undefined };
+  readonly req: { readonly url: string; readonly raw: Request; header(name: string): string | undefined };
 }
 
 /** What is used of Hono's `WSContext`. */
@@ -70,7 +72,8 @@ export function honoWebSocket(
     }
 
     // On Node the socket itself is at hand: it tells when it has drained, and takes one Buffer for all readers.
-    const socket = (c.env as { incoming?: { socket: Duplex } } | undefined)?.incoming?.socket;
+    const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage };
+    const socket: Duplex | undefined = incoming?.socket;
     const admission = {
       ...place,
       origin: c.req.header("origin"),
@@ -90,6 +93,8 @@ export function honoWebSocket(
       answer.cancel();
       return new Response(null, { status: 400 });
     }
+    if (incoming) askNoneOnNode(incoming);
+    else askNoneOnBun(c.req.raw);
     const events = socket ? onNode(answer, socket) : elsewhere(answer);
     const response = await upgradeWebSocket(() => events)(c as never, async () => {});
     if (response) return response as Response;

@@ -68,6 +68,8 @@ export function acceptor(): Acceptor {
     clientTracking: false,
     maxPayload: MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
+    // `ws` would answer the first that is asked for.
+    handleProtocols: () => false,
   } satisfies ServerOptions;
   const plain = new WebSocketServer(options);
   // Without context takeover a compressed frame is the same for all, and no reader costs a compressor.

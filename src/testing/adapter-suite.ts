@@ -139,6 +139,16 @@ export function adapterSuite(runner: RunnerThatSkips, { start, skip }: AdapterSu
       { maxConnectionsPerAddress: 2 },
     );
 
+    test("lets in who asks for a subprotocol, and answers none", async (site) => {
+      const answer = await answerTo(
+        `${site.url}/ws/channel/finals/`,
+        "Sec-WebSocket-Protocol: chat, superchat",
+      );
+      assert.match(answer, /^HTTP\/1\.1 101 /);
+      assert.doesNotMatch(answer, /sec-websocket-protocol/i);
+      await eventually(() => assert.equal(site.hub.stats().readers, 0));
+    });
+
     test("a reader's messages are ignored; large or many ones close with their code", async (site) => {
       const quiet = await site.read("/ws/channel/finals/");
       quiet.socket.send("hello");
@@ -361,6 +371,26 @@ function handshake(path: string, host: string): string {
     `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
   );
+}
+
+/** The head of the answer to a handshake that has one more header. */
+function answerTo(url: string, header: string): Promise<string> {
+  const { hostname, port, pathname, host } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp(Number(port), hostname, () => {
+      socket.write(handshake(pathname, host).replace(/(?=\r\n$)/, `${header}\r\n`));
+    });
+    let received = "";
+    socket.on("data", (data: Buffer) => {
+      received += data;
+      const end = received.indexOf("\r\n\r\n");
+      if (end < 0) return;
+      resolve(received.slice(0, end));
+      socket.destroy();
+    });
+    socket.on("error", reject);
+    socket.on("close", () => reject(new Error("the connection ended without an answer")));
+  });
 }
 
 /** Opens a socket by hand, sends `bytes` after the handshake, and reads the close code that comes back. */
