@@ -51,7 +51,7 @@ function watch(): void {
   const steps: Step[] = [];
   const doubled: string[] = [];
   const misplaced: string[] = [];
-  let known = new Map<string, number | "hidden">();
+  let known = new Map<string, Sighting["seen"]>();
   let shown: Standing[] = [];
   let number: string | undefined;
 
@@ -60,7 +60,7 @@ function watch(): void {
     if (!list) return;
     const seq = list.dataset.cursor?.split(".").at(-1);
     const sightings: Sighting[] = [];
-    const now = new Map<string, number | "hidden">();
+    const now = new Map<string, Sighting["seen"]>();
     let above = Number.POSITIVE_INFINITY;
     shown = [];
     for (const post of list.querySelectorAll<HTMLElement>("[data-post-id]")) {
@@ -68,13 +68,12 @@ function watch(): void {
       const wrapper = post.closest<HTMLElement>(".live-post-wrapper")!;
       const at = Number(wrapper.dataset.at);
       const mark = /⟦(\d+)⟧/.exec(post.textContent ?? "")?.[1];
-      const isHidden = wrapper.hidden || mark === undefined;
-      const seen = isHidden ? "hidden" : Number(mark);
+      const seen = mark !== undefined ? Number(mark) : wrapper.hidden ? "hidden" : "blank";
       if (now.has(id)) doubled.push(id);
       if (at >= above) misplaced.push(id);
       above = at;
       now.set(id, seen);
-      if (!isHidden) shown.push([id, Number(mark)]);
+      if (typeof seen === "number") shown.push([id, seen]);
       if (known.get(id) !== seen) sightings.push({ id, seen, at });
     }
     for (const id of known.keys()) if (!now.has(id)) sightings.push({ id, seen: "removed" });

@@ -20,10 +20,10 @@ export interface Change {
 /** What the newsroom did: for each post its changes in their order; change n has the mark n. */
 export type Ledger = ReadonlyMap<string, readonly Change[]>;
 
-/** One post, as a reader saw it at one moment: its mark, or that it was hidden or taken away. */
+/** One post, as a reader saw it at one moment: its mark, or that it was hidden, taken away, or shown without its text. */
 export interface Sighting {
   readonly id: string;
-  readonly seen: number | "hidden" | "removed";
+  readonly seen: number | "hidden" | "removed" | "blank";
   /** Its place; absent when it was taken away. */
   readonly at?: number;
 }

@@ -33,7 +33,7 @@ export interface Reader {
 
 interface Post {
   readonly at: number;
-  readonly seen: number | "hidden";
+  readonly seen: Exclude<Sighting["seen"], "removed">;
 }
 
 interface Cursor {
@@ -132,7 +132,7 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
   function apply({ renders, removals, cursor: next }: Frame): void {
     const sightings: Sighting[] = [];
     for (const [id, { show, content, at }] of Object.entries(renders)) {
-      const post = { at, seen: show ? markOf(content) : ("hidden" as const) };
+      const post = { at, seen: lookOf(show, content) };
       posts.set(id, post);
       sightings.push({ id, ...post });
     }
@@ -377,11 +377,11 @@ const isEmpty = ({ renders, removals }: Frame) => Object.keys(renders).length + 
 
 const isBeyond = ({ seq }: Cursor, other: Cursor | null) => other !== null && seq > other.seq;
 
-/** What the newsroom wrote into the post. */
-export function markOf(content: string): number {
+/** Whatever it says of itself: a text that is there can be read, and one that is not cannot. */
+function lookOf(show: boolean, content: string): Post["seen"] {
   const [, mark] = /⟦(\d+)⟧/.exec(content) ?? [];
-  if (mark === undefined) throw new Error(`a post without a mark: ${content.slice(0, 200)}`);
-  return Number(mark);
+  if (mark !== undefined) return Number(mark);
+  return show ? "blank" : "hidden";
 }
 
 function cursorOf(html: string): string | undefined {
@@ -396,7 +396,7 @@ function postsOf(html: string): Map<string, Post> {
     const [, attributes = "", inner = ""] = /^([^>]*)>(.*)/s.exec(wrapper)!;
     const at = Number(/data-at="(\d+)"/.exec(attributes)![1]);
     const id = /data-post-id="([^"]*)"/.exec(inner)![1]!;
-    posts.set(id, { at, seen: /\shidden\b/.test(attributes) ? "hidden" : markOf(inner) });
+    posts.set(id, { at, seen: lookOf(!/\shidden\b/.test(attributes), inner) });
   }
   return posts;
 }

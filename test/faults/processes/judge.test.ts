@@ -125,6 +125,7 @@ describe("the judge", () => {
     expect(first(0)).toEqual([]);
     expect(first("hidden")).toEqual(["one: b is hidden when it is first seen, at number 2"]);
     expect(first("removed")).toEqual(["one: b is removed when it is first seen, at number 2"]);
+    expect(first("blank")).toEqual(["one: b is blank when it is first seen, at number 2"]);
     // The text of a version that is hidden.
     const shows = [...truth.steps.slice(0, 5), step(5, a(2)), truth.steps[6]!];
     expect(verdict({ steps: shows }).stale).toEqual(["two: a is 2 after ⟦1⟧, at number 5"]);

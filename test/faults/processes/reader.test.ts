@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Frame } from "../../../faults/frame.ts";
+import type { Sighting } from "../../../faults/processes/judge.ts";
 import { startReader } from "../../../faults/processes/reader.ts";
 import { eventually } from "../../../src/testing/runner.ts";
 
@@ -18,9 +19,11 @@ const frame = (cursor: string, more: Partial<Frame> = {}): Frame => ({
 /** A server of one page, that sends what it is told to. */
 async function serve() {
   const joined: { readonly cursor: string | null; readonly socket: WebSocket }[] = [];
-  const page = { cursor: "e.5" };
+  const page = { cursor: "e.5", posts: "" };
   const server = createServer((_, response) => {
-    response.end(`<div id="live-posts" data-channel-id="news" data-cursor="${page.cursor}"></div>`);
+    response.end(
+      `<div id="live-posts" data-channel-id="news" data-cursor="${page.cursor}">${page.posts}</div>`,
+    );
   });
   const sockets = new WebSocketServer({ server });
   sockets.on("connection", (socket, { url }) => {
@@ -67,5 +70,27 @@ for (const [what, told, when] of DOUBTED) {
     send(frame("g.9", { renders: { a: post } }));
     await eventually(() => expect(reader.trace().final).toEqual([["a", 1]]));
     expect(joined).toHaveLength(2);
+  });
+}
+
+const LOOKS: readonly [what: string, show: boolean, content: string, seen: Sighting["seen"]][] = [
+  ["a post shown without its text", true, "<p></p>", "blank"],
+  ["a hidden post with its text", false, "<p>⟦1⟧</p>", 1],
+  ["a hidden post", false, "<p></p>", "hidden"],
+];
+
+for (const [what, show, content, seen] of LOOKS) {
+  it(`a reader tells the judge of ${what}, in an update and on the page`, async () => {
+    const { joined, page, host, send } = await serve();
+    const start = () => startReader({ name: "r", channel: "news", transport: "websocket", hosts: [host] });
+    const told = await start();
+    onTestFinished(() => told.end());
+    await eventually(() => expect(joined).toHaveLength(1));
+    send(frame("e.6", { renders: { a: { show, content, at: 1 } } }));
+    await eventually(() => expect(told.trace().steps.at(-1)?.sightings).toEqual([{ id: "a", seen, at: 1 }]));
+    page.posts = `<div class="live-post-wrapper" data-at="1"${show ? "" : " hidden"}><div class="live-post" data-post-id="a">${content}</div></div>`;
+    const loaded = await start();
+    onTestFinished(() => loaded.end());
+    expect(loaded.trace().steps[0]?.sightings).toEqual([{ id: "a", seen, at: 1 }]);
   });
 }
