@@ -4,18 +4,20 @@ export interface Periodic<T> extends Iterable<T> {
   delete(each: T): void;
 }
 
-/** Those who came within so many milliseconds are looked at together. */
-const TOGETHER_MS = 1_000;
+/** So many milliseconds are from one part of them to the next. */
+const APART_MS = 1_000;
 
 /**
- * Looks at each once in `ms`, by when it came: at all of them at once 20,000 pings would hold up an update for a fifth of a
- * second.
+ * Looks at each once in `ms`, for the first time within that, and at a part of them at a time: at all of them at once 20,000
+ * pings would hold up an update for a fifth of a second.
  */
 export function periodic<T>(ms: number, look: (each: T) => void): Periodic<T> {
-  const parts = Math.max(1, Math.floor(ms / TOGETHER_MS));
+  const parts = Math.max(1, Math.floor(ms / APART_MS));
   /** Each with its part. */
   const all = new Map<T, number>();
   let part = 0;
+  /** How many have come: in turn, not by when, for those who lost their server come back together. */
+  let came = 0;
   let timer: NodeJS.Timeout | undefined;
 
   function lookAtNext(): void {
@@ -25,7 +27,7 @@ export function periodic<T>(ms: number, look: (each: T) => void): Periodic<T> {
 
   return {
     add(each) {
-      all.set(each, part);
+      all.set(each, came++ % parts);
       timer ??= setInterval(lookAtNext, ms / parts).unref();
     },
     delete(each) {

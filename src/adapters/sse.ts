@@ -171,7 +171,8 @@ function watched(): Watch {
 
   return {
     add(stream) {
-      const seen = { stream, taken: stream.taken(), stalled: 0 };
+      // Less than nothing: the first look may come the next moment, and is not one at which it has stalled.
+      const seen = { stream, taken: -1, stalled: 0 };
       all.add(seen);
       return () => all.delete(seen);
     },

@@ -8,24 +8,29 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it("looks at each once in the time, together only with those who came with it", () => {
-  const looks: string[] = [];
-  const all = periodic<string>(30_000, (each) => looks.push(`${each} ${Date.now() - begun}`));
+it.each([
+  ["came together", 0],
+  ["came within half a minute", 500],
+])("looks at each once in the time, and at few at once, when they %s", (_how, apartMs) => {
+  const looks: { each: number; at: number }[] = [];
+  const all = periodic<number>(30_000, (each) => looks.push({ each, at: Date.now() - begun }));
   const begun = Date.now();
-  all.add("first");
-  vi.advanceTimersByTime(12_500);
-  all.add("second");
-  all.add("third");
-  vi.advanceTimersByTime(60_000);
-  expect(looks).toEqual([
-    "first 30000",
-    "second 42000",
-    "third 42000",
-    "first 60000",
-    "second 72000",
-    "third 72000",
-  ]);
-  for (const each of ["first", "second", "third"]) all.delete(each);
+  for (let n = 0; n < 60; n++) {
+    all.add(n);
+    vi.advanceTimersByTime(apartMs);
+  }
+  vi.advanceTimersByTime(90_000 - 60 * apartMs);
+  for (let n = 0; n < 60; n++) {
+    const [first, ...later] = looks.filter(({ each }) => each === n).map(({ at }) => at - n * apartMs);
+    expect(first).toBeGreaterThan(0);
+    expect(first).toBeLessThanOrEqual(30_000);
+    expect(later).toEqual(later.map((_, i) => first! + (i + 1) * 30_000));
+    expect(later.length).toBeGreaterThan(0);
+  }
+  for (let second = 61; second <= 90; second++) {
+    expect(looks.filter(({ at }) => at === second * 1_000)).toHaveLength(2);
+  }
+  for (let n = 0; n < 60; n++) all.delete(n);
   expect(vi.getTimerCount()).toBe(0);
 });
 
