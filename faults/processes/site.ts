@@ -26,11 +26,14 @@ export interface Server {
   kill(): Promise<void>;
   /** SIGTERM. @returns the exit code. */
   stop(): Promise<number | null>;
+  /** Rejects once it is closed. */
   start(): Promise<void>;
   pause(): void;
   resume(): void;
   /** Makes its clock wrong by so many milliseconds. */
   skew(ms: number): void;
+  /** Ends it for good: whoever starts it, or starts it still, is told that it is over. */
+  close(): Promise<void>;
 }
 
 export interface Site {
@@ -85,7 +88,7 @@ export async function startSite(bus: BusKind): Promise<Site> {
     async end() {
       store.resume();
       busService.resume();
-      await Promise.all(servers.map((server) => server.kill()));
+      await Promise.all(servers.map((server) => server.close()));
       const links = servers.flatMap(({ front, toStore, toBus }) => [front, toStore, toBus]);
       await Promise.all([...links, balancer].map((one) => one.close()));
       await Promise.all([store.close(), busService.close()]);
@@ -122,9 +125,11 @@ async function startServer({ name, folder, store, busService, hear }: ServerOpti
   writeFileSync(clock, "0");
   let child: ChildProcess;
   let peakMemory = 0;
+  let isClosed = false;
   const through = (url: string, from: number, to: number) => url.replace(`:${from}`, `:${to}`);
 
   async function start(): Promise<void> {
+    if (isClosed) throw new Error(`${name}: its site has ended`);
     const args = ["--import", CLOCK, CLI, "serve", "--host", "127.0.0.1", "--port", String(port)];
     const started = spawn(process.execPath, args, {
       cwd: folder,
@@ -191,6 +196,11 @@ async function startServer({ name, folder, store, busService, hear }: ServerOpti
     skew(ms) {
       writeFileSync(clock, String(ms));
       child.kill("SIGUSR2");
+    },
+    async close() {
+      isClosed = true;
+      clearInterval(measuring);
+      await end("SIGKILL");
     },
   };
 }

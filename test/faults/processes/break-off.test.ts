@@ -7,7 +7,9 @@ import { WebSocketServer } from "ws";
 import { openBrowserReader } from "../../../faults/processes/browser.ts";
 import type { World } from "../../../faults/processes/faults.ts";
 import { endAll, openReaders, runFaults } from "../../../faults/processes/run-schedule.ts";
+import { startSite } from "../../../faults/processes/site.ts";
 import { eventually } from "../../../src/testing/runner.ts";
+import { describeWith } from "../../support/describe-with.ts";
 
 // What a schedule leaves behind when it breaks off would run on beside the others.
 
@@ -80,4 +82,22 @@ it("one that cannot be ended keeps the others from nothing", async () => {
   ];
   await expect(endAll(opened)).rejects.toBe(broken);
   expect(ended).toEqual(["reader", "site"]);
+});
+
+describeWith("postgres", () => {
+  describeWith("redis", () => {
+    it("a fault that was on its way when the site ended starts no server any more", async () => {
+      const site = await startSite("redis");
+      const [first, second] = site.servers;
+      await first!.kill();
+      // This one waits for its store, as after a fault of both.
+      second!.toStore.cut();
+      await second!.kill();
+      const starting = second!.start();
+      starting.catch(() => {});
+      await site.end();
+      await expect(first!.start()).rejects.toThrow("a: its site has ended");
+      await expect(starting).rejects.toThrow("b: its site has ended");
+    }, 60_000);
+  });
 });
