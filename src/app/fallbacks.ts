@@ -20,7 +20,7 @@ export function fallbackRoutes(app: FastifyInstance, hub: Hub, addressing: NodeA
       method: METHODS,
       exposeHeadRoute: false,
       bodyLimit: NO_BODY,
-      // Before a body is read: the handler refuses what has one.
+      // Before a body is read: nobody has a use for one, and `closeIfUnread` sees to the connection.
       onRequest(request, reply, done) {
         if (!placeOf(request.raw.url ?? "", "", kind)) return done();
         reply.hijack();
