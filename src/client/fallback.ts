@@ -23,7 +23,6 @@ const HIDDEN_MS = 10_000;
 
 /** One connection. Whom it tells changes when one that was tried beside another takes its place. */
 interface Attempt {
-  readonly rung: number;
   events: AttemptEvents;
   close(): void;
 }
@@ -47,11 +46,11 @@ const UNHEARD: AttemptEvents = { opened() {}, receive() {}, lost() {} };
 export class FallbackPublisher extends WebsocketPublisher {
   readonly #ladder: readonly Transport[];
   #rung = 0;
-  /** Failures that the transport in use may still have. */
-  #credit = 0;
-  /** It has brought something, since it is in use. */
-  #isProven = false;
+  /** Failures that the transport in use may still have; `undefined` until it has brought something. */
+  #credit: number | undefined;
   #climbMs = CLIMB_MS;
+  /** When a better transport is tried, by `performance.now()`: a connection that is let go or cut does not put it off. */
+  #climbAt: number | undefined;
   #climbTimer: ReturnType<typeof setTimeout> | undefined;
   /** A better transport, being tried while the one in use goes on. */
   #trial: Attempt | undefined;
@@ -72,17 +71,17 @@ export class FallbackPublisher extends WebsocketPublisher {
   override initializeWebsocketConnection(connection: ConnectionEvents): void {
     const ready = this.#ready;
     this.#ready = undefined;
-    let isProven = false;
     const events: AttemptEvents = {
       opened: connection.opened,
       receive: (text) => {
-        if (!isProven) this.#proven();
-        isProven = true;
+        this.#credit ??= FAILURES;
+        if (this.#rung) this.#climbLater();
+        else this.#climbMs = CLIMB_MS;
         connection.receive(text);
       },
       lost: (isFailure) => {
         if (!isFailure) this.#credit = FAILURES;
-        else if (navigator.onLine) this.#failed();
+        else if (navigator.onLine && !this.#credit!--) this.#moveTo((this.#rung + 1) % this.#ladder.length);
         connection.lost();
       },
     };
@@ -117,7 +116,6 @@ export class FallbackPublisher extends WebsocketPublisher {
     let patience = setTimeout(blocked, OPENS_MS);
     let opening: { close(): void } | undefined;
     const attempt: Attempt = {
-      rung,
       events,
       close() {
         clearTimeout(patience);
@@ -160,29 +158,22 @@ export class FallbackPublisher extends WebsocketPublisher {
     return attempt;
   }
 
-  #proven(): void {
-    if (!this.#isProven) this.#credit = FAILURES;
-    this.#isProven = true;
-    if (this.#rung) this.#climbLater();
-    else this.#climbMs = CLIMB_MS;
-  }
-
-  #failed(): void {
-    if (this.#credit-- > 0) return;
-    this.#moveTo((this.#rung + 1) % this.#ladder.length);
-  }
-
   #moveTo(rung: number): void {
     this.#rung = rung;
-    this.#credit = 0;
-    this.#isProven = false;
+    this.#credit = this.#climbAt = undefined;
   }
 
   #climbLater(): void {
+    // The next is planned when this one has failed.
+    if (this.#trial) return;
     clearTimeout(this.#climbTimer);
     // Readers that fell together must not climb together.
-    this.#climbTimer = setTimeout(() => this.#climb(0), this.#climbMs * (0.5 + Math.random()));
-    this.#climbMs = Math.min(2 * this.#climbMs, MAX_CLIMB_MS);
+    this.#climbAt ??= performance.now() + this.#climbMs * (0.5 + Math.random());
+    this.#climbTimer = setTimeout(() => {
+      this.#climbAt = undefined;
+      this.#climbMs = Math.min(2 * this.#climbMs, MAX_CLIMB_MS);
+      this.#climb(0);
+    }, this.#climbAt - performance.now());
   }
 
   /** Tries a better transport beside the one in use, which goes on until that has brought something. */
@@ -200,6 +191,7 @@ export class FallbackPublisher extends WebsocketPublisher {
       },
       lost: () => {
         trial.close();
+        this.#trial = undefined;
         this.#climb(rung + 1);
       },
     });

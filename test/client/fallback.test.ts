@@ -92,6 +92,13 @@ async function leapUntil(isSo: () => boolean, ms: number): Promise<void> {
   await expect.poll(leap, { timeout: 60_000, interval: 0 }).toBe(true);
 }
 
+function setHidden(hidden: boolean): Promise<void> {
+  return page.evaluate((value) => {
+    Object.defineProperty(document, "hidden", { configurable: true, value });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+}
+
 /** Lets the page's clock run until it has tried a better way, and that works. */
 const climbTo = (kind: Kind) => leapUntil(() => network.open(kind) === 1, 25_000);
 
@@ -205,7 +212,56 @@ describe("finds its way", () => {
     await equal();
   });
 
+  test.each(["hidden now and then", "cut off now and then"])(
+    "back to a WebSocket on a page that is %s: by tries that get rarer",
+    async (how) => {
+      // The longest wait: 45 s before the first try, twice as long before the next.
+      await page.addInitScript(() => {
+        Math.random = () => 0.99;
+        let sockets = 0;
+        // The network does not hear of one that is left again at once.
+        const Counted = class extends WebSocket {
+          constructor(url: string) {
+            super(url);
+            sockets++;
+          }
+        };
+        Object.assign(window, { WebSocket: Counted, sockets: () => sockets });
+      });
+      const sockets = () => page.evaluate(() => (window as never as { sockets(): number }).sockets());
+      network.obstruct("ws", "refused");
+      await read();
+      await over("sse");
+      const before = await sockets();
+      const round = async () => {
+        const streams = network.asked("sse");
+        await page.clock.fastForward(35_000);
+        if (how.startsWith("hidden")) {
+          await setHidden(true);
+          await page.clock.fastForward(11_000);
+          await expect.poll(() => network.open("sse")).toBe(0);
+          await setHidden(false);
+        } else network.sever("sse");
+        await leapUntil(() => network.asked("sse") > streams, 1_000);
+        // It has heard by then that it is live.
+        await page.waitForSelector("#live-posts[data-live-state=live]", { state: "attached" });
+        await over("sse");
+      };
+      for (let rounds = 0; rounds < 5; rounds++) await round();
+      expect((await sockets()) - before).toBe(2);
+      network.clear("ws");
+      await leapUntil(() => network.open("ws") === 1, 35_000);
+      await publish();
+      await equal();
+    },
+    60_000,
+  );
+
   test("climbs to nothing that brings nothing: what works goes on beside it", async () => {
+    // The shortest waits: 15 s before the first try, and 30 s before the next.
+    await page.addInitScript(() => {
+      Math.random = () => 0;
+    });
     network.obstruct("ws", "refused");
     await read();
     await over("sse");
@@ -216,7 +272,11 @@ describe("finds its way", () => {
     await equal();
     // It is asked for before it is open.
     await expect.poll(() => [network.open("ws"), network.open("sse")]).toEqual([1, 1]);
-    await page.clock.fastForward(41_000);
+    await page.clock.fastForward(35_000);
+    await publish();
+    await equal();
+    expect(network.asked("ws")).toBe(asked + 1);
+    await page.clock.fastForward(6_000);
     await expect.poll(() => network.open("ws")).toBe(0);
     await publish();
     await equal();
@@ -315,17 +375,11 @@ describe("polling", () => {
   test("lets go soon when nobody looks at the page: browsers have six connections for a host", async () => {
     await read();
     await over("updates");
-    await page.evaluate(() => {
-      Object.defineProperty(document, "hidden", { configurable: true, value: true });
-      document.dispatchEvent(new Event("visibilitychange"));
-    });
+    await setHidden(true);
     await page.clock.fastForward(11_000);
     await expect.poll(() => network.open("updates")).toBe(0);
     await publish();
-    await page.evaluate(() => {
-      Object.defineProperty(document, "hidden", { configurable: true, value: false });
-      document.dispatchEvent(new Event("visibilitychange"));
-    });
+    await setHidden(false);
     await equal();
   });
 
