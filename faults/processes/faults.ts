@@ -77,10 +77,10 @@ export const FAULTS: Readonly<Record<string, FaultKind>> = {
   "store killed": {
     victim: "store",
     lasts: [200, 2_500],
-    async run({ site: { store } }, ms) {
-      await store.kill();
+    async run({ site }, ms) {
+      await site.store.kill();
       await wait(ms);
-      await store.start();
+      await site.startAgain(site.store);
     },
   },
   "store stopped for a while": {
@@ -100,10 +100,10 @@ export const FAULTS: Readonly<Record<string, FaultKind>> = {
   "bus killed": {
     victim: "bus",
     lasts: [200, 3_000],
-    async run({ site: { busService } }, ms) {
-      await busService.kill();
+    async run({ site }, ms) {
+      await site.busService.kill();
       await wait(ms);
-      await busService.start();
+      await site.startAgain(site.busService);
     },
   },
   "bus stopped for a while": {

@@ -43,6 +43,8 @@ export interface Site {
   readonly balancer: Link;
   readonly store: Service;
   readonly busService: Service;
+  /** Starts the store or the bus again, after it was killed. Rejects once the site has ended. */
+  startAgain(service: Service): Promise<void>;
   /** Takes all room on the store's disk, and gives it back; absent where this machine lets nobody make a small disk. */
   readonly disk: { fill(): void; free(): Promise<void> } | undefined;
   readonly authorization: string;
@@ -70,22 +72,29 @@ export async function startSite(bus: BusKind): Promise<Site> {
     ),
   );
   const balancer = await link(...servers.map(({ front }) => front.port));
+  let hasEnded = false;
+  async function startAgain(service: Service): Promise<void> {
+    if (hasEnded) throw new Error("the site has ended");
+    await service.start();
+  }
   return {
     bus,
     servers,
     balancer,
     store,
     busService,
+    startAgain,
     disk: disk && {
       fill: disk.fill,
       async free() {
         disk.free();
-        if (!(await isAlive(store))) await store.kill().then(() => store.start());
+        if (!(await isAlive(store))) await store.kill().then(() => startAgain(store));
       },
     },
     authorization: `Bearer ${TOKEN}`,
     output: () => said,
     async end() {
+      hasEnded = true;
       store.resume();
       busService.resume();
       await Promise.all(servers.map((server) => server.close()));

@@ -24,7 +24,7 @@ it("a fault that fails breaks off its schedule, and nothing else", async () => {
   const told: string[] = [];
   const world = {
     readers: [],
-    site: { servers: [{}], store: { kill: async () => {}, start: () => Promise.reject(broken) } },
+    site: { servers: [{}], store: { kill: async () => {} }, startAgain: () => Promise.reject(broken) },
   } as unknown as World;
   // The next begins when the first has failed long since: nobody waits for that meanwhile.
   const planned = [fault("store killed", 0), fault("readers move", 100)];
@@ -86,7 +86,7 @@ it("one that cannot be ended keeps the others from nothing", async () => {
 
 describeWith("postgres", () => {
   describeWith("redis", () => {
-    it("a fault that was on its way when the site ended starts no server any more", async () => {
+    it("a fault that was on its way when the site ended starts nothing any more", async () => {
       const site = await startSite("redis");
       const [first, second] = site.servers;
       await first!.kill();
@@ -96,6 +96,8 @@ describeWith("postgres", () => {
       const starting = second!.start();
       starting.catch(() => {});
       await site.end();
+      for (const service of [site.store, site.busService])
+        await expect(site.startAgain(service)).rejects.toThrow("the site has ended");
       await expect(first!.start()).rejects.toThrow("a: its site has ended");
       await expect(starting).rejects.toThrow("b: its site has ended");
     }, 60_000);
