@@ -173,11 +173,15 @@ export async function startService(kind: ServiceKind, options: ServiceOptions = 
   let child: ChildProcess;
 
   async function start(): Promise<void> {
-    child = run(folder, port, program!, options);
+    const started = run(folder, port, program!, options);
+    child = started;
     const end = Date.now() + 60_000;
     for (;;) {
-      if (child.exitCode !== null)
-        throw new Error(`${kind} ended with ${child.exitCode}: ${outputs.get(child)}`);
+      if (hasEnded(started)) {
+        throw new Error(
+          `${kind} ended with ${started.signalCode ?? started.exitCode}: ${outputs.get(started)}`,
+        );
+      }
       try {
         return await isReady(port);
       } catch (error) {
@@ -188,7 +192,7 @@ export async function startService(kind: ServiceKind, options: ServiceOptions = 
   }
 
   async function kill(): Promise<void> {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (hasEnded(child)) return;
     const ended = once(child, "exit");
     signalGroups(child, "SIGKILL");
     await ended;
@@ -317,11 +321,18 @@ function launch(program: string, args: readonly string[], options: object = {}):
     stream.on("data", (chunk) => outputs.set(child, `${outputs.get(child) ?? ""}${chunk}`.slice(-4_000)));
   }
   // The tests' own end, however it comes, is the server's too.
-  child.once(
-    "exit",
-    atExit(() => signalGroups(child, "SIGKILL")),
-  );
+  const forget = atExit(() => signalGroups(child, "SIGKILL"));
+  child.once("exit", forget);
+  child.once("error", (error) => {
+    outputs.set(child, String(error));
+    forget();
+  });
   return child;
+}
+
+/** Of itself, by a signal, or before it began. */
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
 }
 
 /** Of a server that needs two: how RabbitMQ talks to its command line, where NATS answers questions over HTTP,
@@ -347,7 +358,7 @@ function childrenOf(pid: number): number[] {
 
 /** To its group, for RabbitMQ's program is a shell that starts the server, and to PostgreSQL's, one each. */
 function signalGroups(child: ChildProcess, name: NodeJS.Signals): void {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (hasEnded(child)) return;
   for (const group of [child.pid!, ...childrenOf(child.pid!)]) signalGroup(group, name);
 }
 
