@@ -3,8 +3,9 @@ import { constants, deflateRawSync } from "node:zlib";
 import type { Transport } from "../hub/connection.ts";
 
 const TEXT = 0x81;
-/** A text that is compressed (RFC 7692, 6). */
-const DEFLATED_TEXT = 0xc1;
+const BINARY = 0x82;
+/** The bit of a message that is compressed (RFC 7692, 6). */
+const DEFLATED = 0x40;
 /** Of what is shorter there is little to gain. */
 const MIN_DEFLATED = 256;
 const LEVEL = 4;
@@ -61,8 +62,10 @@ function deflateAll(frames: Buffer): Buffer {
   const parts: Buffer[] = [];
   for (let at = 0; at < frames.length; ) {
     const { start, end } = payloadAt(frames, at);
-    const isShort = end - start < MIN_DEFLATED;
-    parts.push(isShort ? frames.subarray(at, end) : deflatedFrame(frames.subarray(start, end)));
+    const kind = frames[at]!;
+    // Another transport's frames may be parts of messages, or compressed already.
+    const pays = end - start >= MIN_DEFLATED && (kind === TEXT || kind === BINARY);
+    parts.push(pays ? deflatedFrame(kind, frames.subarray(start, end)) : frames.subarray(at, end));
     at = end;
   }
   return Buffer.concat(parts);
@@ -76,10 +79,10 @@ function payloadAt(frames: Buffer, at: number): { start: number; end: number } {
   return { start: at + 10, end: at + 10 + Number(frames.readBigUInt64BE(at + 2)) };
 }
 
-function deflatedFrame(payload: Buffer): Buffer {
+function deflatedFrame(kind: number, payload: Buffer): Buffer {
   const bytes = deflateRawSync(payload, { level: LEVEL, finishFlush: constants.Z_SYNC_FLUSH });
   const length = bytes.length - TAIL_BYTES;
-  const frame = frameFor(DEFLATED_TEXT, length);
+  const frame = frameFor(kind | DEFLATED, length);
   bytes.copy(frame, frame.length - length, 0, length);
   return frame;
 }

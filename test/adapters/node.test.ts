@@ -76,47 +76,56 @@ describe("node adapter", () => {
     await Promise.all([one!.close(), two!.close()]);
   });
 
-  it("costs a reader that waits hardly more memory than a bare `ws` server does", async () => {
-    const ignored = () => {};
-    async function bare() {
-      const server = createServer();
-      const wss = new WebSocketServer({ server, perMessageDeflate: false });
-      const all = new Set<WebSocket>();
-      wss.on("connection", (socket) => {
-        all.add(socket.on("error", ignored));
-        socket.on("close", () => all.delete(socket));
-      });
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return { url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
-    }
-    /** Both ends of a connection, its client's included. */
-    async function bytesPerReader(url: string): Promise<number> {
-      const clients: WebSocket[] = [];
-      const open = async (count: number) => {
-        for (let i = 0; i < count; i++) {
-          const client = new WebSocket(`${url}/ws/channel/finals/`, { perMessageDeflate: false });
-          clients.push(client.on("error", ignored));
-          await new Promise((resolve) => client.once("open", resolve));
-        }
-      };
-      await open(100);
-      const before = await heapUsed();
-      await open(1_000);
-      const after = await heapUsed();
-      await Promise.all(
-        clients.map((client) => new Promise((resolve) => client.once("close", resolve).terminate())),
-      );
-      return (after - before) / 1_000;
-    }
-    const hub = createHub({ log: memoryLog(), bus: memoryBus() });
-    const [ours, plain] = [await start(hub), await bare()];
-    await bytesPerReader(plain.url); // so that neither pays for what is made once
-    const [more, least] = [await bytesPerReader(ours.url), await bytesPerReader(plain.url)];
-    expect(more - least).toBeLessThan(400);
-    plain.close();
-    await hub.close();
-    await ours.close();
-  });
+  it.each([
+    ["offers no compression", false],
+    ["offers compression, as browsers do", true],
+  ])(
+    "costs a reader that waits and %s hardly more memory than a bare `ws` server does",
+    async (_, perMessageDeflate) => {
+      const ignored = () => {};
+      async function bare() {
+        const server = createServer();
+        const wss = new WebSocketServer({ server, perMessageDeflate });
+        const all = new Set<WebSocket>();
+        wss.on("connection", (socket) => {
+          all.add(socket.on("error", ignored));
+          socket.on("close", () => all.delete(socket));
+        });
+        await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+        return {
+          url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+          close: () => server.close(),
+        };
+      }
+      /** Both ends of a connection, its client's included. */
+      async function bytesPerReader(url: string): Promise<number> {
+        const clients: WebSocket[] = [];
+        const open = async (count: number) => {
+          for (let i = 0; i < count; i++) {
+            const client = new WebSocket(`${url}/ws/channel/finals/`, { perMessageDeflate });
+            clients.push(client.on("error", ignored));
+            await new Promise((resolve) => client.once("open", resolve));
+          }
+        };
+        await open(100);
+        const before = await heapUsed();
+        await open(1_000);
+        const after = await heapUsed();
+        await Promise.all(
+          clients.map((client) => new Promise((resolve) => client.once("close", resolve).terminate())),
+        );
+        return (after - before) / 1_000;
+      }
+      const hub = createHub({ log: memoryLog(), bus: memoryBus() });
+      const [ours, plain] = [await start(hub), await bare()];
+      await bytesPerReader(plain.url); // so that neither pays for what is made once
+      const [more, least] = [await bytesPerReader(ours.url), await bytesPerReader(plain.url)];
+      expect(more - least).toBeLessThan(400);
+      plain.close();
+      await hub.close();
+      await ours.close();
+    },
+  );
 
   describe("a reader that is silent", () => {
     async function open() {

@@ -31,6 +31,14 @@ describe("compressed frames", () => {
     const made = deflated(wsTransport.join!([short, long, short]));
     expect(made).toEqual(Buffer.concat([short, deflated(long), short]));
   });
+
+  it("of another transport stay what they are: binary, in parts, compressed by itself, a ping", () => {
+    const withKind = (kind: number) => Buffer.concat([Buffer.of(kind), long.subarray(1)]);
+    const [binary, part, last, compressed, ping] = [0x82, 0x01, 0x80, 0xc1, 0x89].map(withKind) as Buffer[];
+    expect(deflated(binary!)[0]).toBe(0xc2);
+    expect(deflated(binary!).subarray(1)).toEqual(deflated(long).subarray(1));
+    for (const frame of [part!, last!, compressed!, ping!]) expect(deflated(frame)).toEqual(frame);
+  });
 });
 
 describe("permessage-deflate", () => {

@@ -312,9 +312,10 @@ describe("updates of one turn of the event loop", () => {
     expect(hub.stats()).toMatchObject({ updates: 3, gaps: 0 });
   });
 
-  it("wait for others after many have left, as long as those took to write; a lone one never does", async () => {
+  it("wait for others after many have left, as long as those took to write, 5 ms at most; a lone one never does", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout"] });
     let now = 1_000;
+    let took = 3;
     const clock = vi.spyOn(performance, "now").mockImplementation(() => now);
     try {
       const [log, bus] = [memoryLog(), handBus()];
@@ -326,7 +327,7 @@ describe("updates of one turn of the event loop", () => {
       })) as Admitted<string>;
       answer.open({
         send(text) {
-          now += 3;
+          now += took;
           sent.push(text.split("|").map((each) => Object.keys(JSON.parse(each).renders)[0]!));
         },
         close() {},
@@ -350,6 +351,13 @@ describe("updates of one turn of the event loop", () => {
       now += 3;
       await deliver("g");
       expect(sent.at(-1)).toEqual(["g"]);
+      took = 40;
+      await deliver("h", "i");
+      await deliver("j");
+      vi.advanceTimersByTime(4);
+      expect(sent.at(-1)).toEqual(["h", "i"]);
+      vi.advanceTimersByTime(1);
+      expect(sent.at(-1)).toEqual(["j"]);
     } finally {
       clock.mockRestore();
     }
