@@ -4,6 +4,7 @@ import type { Log } from "../logs/log.ts";
 import { encodeHeartbeat, encodeRetry, isId } from "../protocol.ts";
 import { within } from "../within.ts";
 import { askingLog, LOG_QUIET_MS, type OnError } from "./asking.ts";
+import { atMost } from "./at-most.ts";
 import { catchingUp } from "./catch-up.ts";
 import { type Channel, heartbeatAt, isBehind, isOf, Member } from "./channel.ts";
 import { listenedTo } from "./channels.ts";
@@ -22,7 +23,6 @@ import { following } from "./following.ts";
 import { type Frames, newFrames } from "./frames.ts";
 import { askHeads } from "./heads.ts";
 import { isAllowedOrigin, type Origins } from "./origins.ts";
-import { atMost } from "./rounds.ts";
 import { type HubStats, newCounts } from "./stats.ts";
 
 export type { HubStats } from "./stats.ts";
