@@ -1,115 +1,117 @@
 /**
- * Readers that come back all at once, in virtual time: each waits as the client does (`src/client/backoff.ts`, or within
- * the window of a `retry` frame), then asks a server by chance. A server takes so many each second, lets so many wait, and
- * refuses the others, who wait again.
+ * `npm run bench:storm`: a million readers come back, in virtual time. Prints a table; `-- --write` puts it into
+ * docs/capacity.md, and the chart beside it.
  */
-import { backoff } from "../src/client/backoff.ts";
-import { seeded } from "./stats.ts";
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { lineChart } from "./chart.ts";
+import { between } from "./report.ts";
+import { type Outcome, type Storm, simulate } from "./simulate.ts";
 
-export interface Storm {
-  readonly readers: number;
-  readonly servers: number;
-  /** Readers that a server takes each second. */
-  readonly takenPerSecond: number;
-  /** Connections that wait at a server's door; more are refused. */
-  readonly backlog: number;
-  /** When each reader is cut off, in ms; default: all at 0. */
-  readonly cutAt?: (reader: number) => number;
-  /** From when on the servers are there, in ms; before, every attempt fails. */
-  readonly backAt?: number;
-  /** The window that readers were told in ms (the first wait); then they back off. */
-  readonly retry?: readonly [min: number, max: number];
-  /** Another wait than the client's, to compare. */
-  readonly wait?: (attempt: number, random: () => number) => number;
-  readonly seed?: number;
+const { values: options } = parseArgs({
+  options: {
+    readers: { type: "string", default: "1000000" },
+    servers: { type: "string", default: "50" },
+    /** 400 µs of a core for each: "CPU to enter" of docs/performance.md, and half as much again to catch up. */
+    rate: { type: "string", default: "2500" },
+    write: { type: "boolean", default: false },
+  },
+});
+const readers = Number(options.readers);
+const servers = Number(options.servers);
+/** As src/hub/hub.ts makes it from the readers of one server. */
+const windowMs = Math.min(Math.max(2_000, (readers / servers / 500) * 1_000), 60_000);
+const site = { readers, servers, takenPerSecond: Number(options.rate), backlog: 4_096 };
+
+interface Scenario {
+  readonly name: string;
+  readonly line?: string;
+  readonly storm: Storm;
 }
 
-export interface Outcome {
-  /** Milliseconds from when a reader was cut off until it is back: the half of them that waits least, 99 %, all. */
-  readonly half: number;
-  readonly most: number;
-  readonly all: number;
-  /** Attempts in all, for each reader. */
-  readonly attempts: number;
-  /** Attempts in each second. */
-  readonly asked: readonly number[];
-  /** Readers that came in, in each second. */
-  readonly taken: readonly number[];
-  /** The share of attempts, once the servers were there, that was refused. */
-  readonly refused: number;
-}
+const OUTAGE_MS = 30_000;
+/** Servers of a deploy go one after another, when the one before is back. */
+const TURN_MS = 30_000;
 
-/** Two ms of virtual time: attempts of the same two are not told apart. */
-const TICK_MS = 2;
+const SCENARIOS: readonly Scenario[] = [
+  {
+    name: `One of ${servers} servers crashes`,
+    storm: { ...site, readers: Math.round(readers / servers), servers: servers - 1 },
+  },
+  {
+    name: `A deploy, one server after another (${TURN_MS / 1_000} s each), with \`retry\``,
+    storm: {
+      ...site,
+      servers: servers - 1,
+      retry: [500, windowMs],
+      cutAt: (reader) => (reader % servers) * TURN_MS,
+    },
+  },
+  {
+    name: "All servers restart at once, with `retry`, away for 2 s",
+    line: "restarted, with retry",
+    storm: { ...site, retry: [500, windowMs], backAt: 2_000 },
+  },
+  {
+    name: "All servers crash at once, away for 2 s",
+    storm: { ...site, backAt: 2_000 },
+  },
+  {
+    name: `The same, away for ${OUTAGE_MS / 1_000} s`,
+    line: `away for ${OUTAGE_MS / 1_000} s`,
+    storm: { ...site, backAt: OUTAGE_MS },
+  },
+  {
+    name: "The same, with readers that try again each second, to compare",
+    line: "the same, trying each second",
+    storm: { ...site, backAt: OUTAGE_MS, wait: () => 1_000 },
+  },
+  {
+    name: `All are cut off, and for ${OUTAGE_MS / 1_000} s nothing answers`,
+    storm: { ...site, backAt: OUTAGE_MS, isSilent: true },
+  },
+];
 
-export function simulate(storm: Storm): Outcome {
-  const {
-    readers,
-    servers,
-    takenPerSecond,
-    backlog,
-    cutAt = () => 0,
-    backAt = 0,
-    retry,
-    wait = backoff,
-  } = storm;
-  const random = seeded(storm.seed ?? 1);
-  const calendar = new Map<number, number[]>();
-  let last = 0;
-  const put = (reader: number, at: number) => {
-    const tick = Math.ceil(at / TICK_MS);
-    last = Math.max(last, tick);
-    const due = calendar.get(tick);
-    if (due) due.push(reader);
-    else calendar.set(tick, [reader]);
-  };
-  const attempts = new Uint16Array(readers);
-  for (let reader = 0; reader < readers; reader++) {
-    const first = retry ? retry[0] + random() * (retry[1] - retry[0]) : wait(0, random);
-    put(reader, cutAt(reader) + first);
-    // The window does not count as an attempt that failed.
-    attempts[reader] = retry ? 0 : 1;
-  }
+const seconds = (ms: number) => (ms / 1_000).toFixed(1);
+const whole = (value: number) => Math.round(value).toLocaleString("en");
+const outcomes = SCENARIOS.map(({ storm }): Outcome => simulate(storm));
+const table = [
+  "| what happens | readers cut off | half are back within | 99 % | all | attempts a reader | most knocks in a second | at a full door |",
+  "| --- | --- | --- | --- | --- | --- | --- | --- |",
+  ...SCENARIOS.map(({ name, storm }, i) => {
+    const { half, most, all, attempts, knocks, unheard } = outcomes[i]!;
+    const cells = [
+      name,
+      whole(storm.readers),
+      ...[half, most, all].map((ms) => `${seconds(ms)} s`),
+      attempts.toFixed(1),
+      whole(knocks.reduce((a, b) => Math.max(a, b), 0)),
+      `${(unheard * 100).toFixed(0)} %`,
+    ];
+    return `| ${cells.join(" | ")} |`;
+  }),
+].join("\n");
+console.log(table);
 
-  const freeAt = new Float64Array(servers);
-  const each = 1_000 / takenPerSecond;
-  const [asked, taken, backTimes]: [number[], number[], number[]] = [[], [], []];
-  let [total, late, refused] = [0, 0, 0];
-  for (let tick = 0; tick <= last; tick++) {
-    const due = calendar.get(tick);
-    if (!due) continue;
-    calendar.delete(tick);
-    const now = tick * TICK_MS;
-    for (const reader of due) {
-      total++;
-      count(asked, now);
-      const server = Math.floor(random() * servers);
-      const free = Math.max(freeAt[server]!, now) + each;
-      const isThere = now >= backAt;
-      if (isThere) late++;
-      if (isThere && free - now <= backlog * each) {
-        freeAt[server] = free;
-        backTimes.push(free - cutAt(reader));
-        count(taken, free);
-      } else {
-        if (isThere) refused++;
-        put(reader, now + wait(attempts[reader]!++, random));
-      }
-    }
-  }
-  backTimes.sort((a, b) => a - b);
-  return {
-    half: backTimes[readers >> 1]!,
-    most: backTimes[Math.floor(readers * 0.99)]!,
-    all: backTimes.at(-1)!,
-    attempts: total / readers,
-    asked: Array.from(asked, (value) => value ?? 0),
-    taken: Array.from(taken, (value) => value ?? 0),
-    refused: late === 0 ? 0 : refused / late,
-  };
-}
-
-function count(seconds: number[], ms: number): void {
-  const second = Math.floor(ms / 1_000);
-  seconds[second] = (seconds[second] ?? 0) + 1;
+const drawn = SCENARIOS.flatMap(({ line }, i) =>
+  line ? [{ name: line, points: outcomes[i]!.knocks.map((value, second) => [second, value] as const) }] : [],
+);
+if (options.write) {
+  const docs = new URL("../docs/", import.meta.url);
+  const page = new URL("capacity.md", docs);
+  const about =
+    `${whole(readers)} readers on ${whole(servers)} servers that take ${whole(site.takenPerSecond)} each second, with ${whole(site.backlog)} waiting at the door of each; ` +
+    "times from the moment when a reader notices that it is cut off. Each attempt of a client knocks, and its system knocks again 1, 3 and 7 s later while nothing " +
+    "answers; after 10 s the client gives up. At a full door: the share of knocks, once the servers are there, that get no answer.";
+  writeFileSync(page, between(readFileSync(page, "utf8"), "storm", `${about}\n\n${table}`));
+  execFileSync("biome", ["format", "--write", page.pathname], { stdio: "ignore" });
+  const chart = lineChart({
+    title: `${whole(readers)} readers come back`,
+    unit: "knocks (attempts to connect, and their repetitions) in each second, all servers together",
+    x: "seconds",
+    until: 60,
+    lines: drawn,
+  });
+  writeFileSync(new URL("storm.svg", docs), chart);
 }
