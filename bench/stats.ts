@@ -1,9 +1,11 @@
 /** Numbers of many turns, as one. */
 
-/** The value below which a share `q` (0 to 1) of the values lie; `NaN` of none. */
+/** The least of the values that a share `q` (0 to 1) of them do not exceed (nearest rank); `NaN` of none. */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+  // Of a hundred, 0.99 × 100 may come out a hair above 99.
+  const rank = Math.ceil(sorted.length * q - 1e-9);
+  return sorted[Math.max(rank, 1) - 1] ?? Number.NaN;
 }
 
 /** The middle one, or the mean of the middle two. */

@@ -6,12 +6,15 @@ describe("the numbers of many turns", () => {
     expect(median([9, 1, 5])).toBe(5);
     expect(median([4, 1, 2, 9])).toBe(3);
     expect(quantile([5, 1, 4, 2, 3], 0.5)).toBe(3);
-    expect(
-      quantile(
-        Array.from({ length: 200 }, (_, n) => n + 1),
-        0.99,
-      ),
-    ).toBe(199);
+    const upTo = (count: number) => Array.from({ length: count }, (_, n) => n + 1);
+    expect(quantile(upTo(200), 0.99)).toBe(198);
+    // Not the worst of a hundred.
+    expect(quantile(upTo(100), 0.99)).toBe(99);
+    expect(quantile(upTo(20), 0.5)).toBe(10);
+    expect(upTo(1_000).map((count) => quantile(upTo(count), 0.99))).toEqual(
+      upTo(1_000).map((count) => count - Math.floor(count / 100)),
+    );
+    expect([0, 1].map((q) => quantile([3, 1, 2], q))).toEqual([1, 3]);
     expect(quantile([], 0.5)).toBeNaN();
   });
 
