@@ -7,7 +7,7 @@ import { LISTEN } from "./http.ts";
 const channels = new Map<string, Set<WebSocket>>();
 const app = fastify({ keepAliveTimeout: 600_000 });
 await app.register(websocket, { options: { perMessageDeflate: false } });
-app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) =>
+app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) =>
   done(null, body),
 );
 
@@ -16,9 +16,9 @@ app.get<{ Params: { id: string } }>("/ws/channel/:id/", { websocket: true }, (so
   channels.set(request.params.id, sockets.add(socket));
   socket.on("close", () => sockets.delete(socket));
 });
-app.post<{ Params: { id: string }; Body: string }>("/publish/:id", (request, reply) => {
+app.post<{ Params: { id: string }; Body: Buffer }>("/publish/:id", (request, reply) => {
   for (const socket of channels.get(request.params.id) ?? []) {
-    if (socket.readyState === socket.OPEN) socket.send(request.body);
+    if (socket.readyState === socket.OPEN) socket.send(request.body, { binary: false });
   }
   reply.code(204).send();
 });

@@ -6,7 +6,7 @@ export function channelOf(url: string): string {
   return decodeURIComponent(/^\/(?:ws\/channel|publish)\/([^/?]+)/.exec(url)?.[1] ?? "");
 }
 
-/** Every peer is listened to in the same way: a backlog that a thousand readers at once do not overflow. */
+/** A backlog that a thousand readers at once do not overflow, on Node; Bun has its own, that cannot be set. */
 export const LISTEN: { readonly port: number; readonly host: string; readonly backlog: number } = {
   port: Number(process.env.PORT),
   host: "127.0.0.1",

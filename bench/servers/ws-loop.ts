@@ -1,4 +1,4 @@
-/** The loop that everybody writes: a set of sockets for each channel, and `ws.send(text)` to each. */
+/** The loop that everybody writes: a set of sockets for each channel, and a `send` to each, of bytes as `ws` shows it. */
 import type { WebSocket } from "ws";
 import { WebSocketServer } from "ws";
 import { channelOf, listen } from "./http.ts";
@@ -6,9 +6,8 @@ import { channelOf, listen } from "./http.ts";
 const channels = new Map<string, Set<WebSocket>>();
 
 const server = listen((channel, body) => {
-  const text = body.toString();
   for (const socket of channels.get(channel) ?? []) {
-    if (socket.readyState === socket.OPEN) socket.send(text);
+    if (socket.readyState === socket.OPEN) socket.send(body, { binary: false });
   }
 });
 
