@@ -1,15 +1,16 @@
 /**
  * All buses in one run: how many updates they bring each second, and how long one takes from `publish` to the hub's
- * listener, over two connections of this process to a real server. In turns (A B C A B C …), so that a noisy machine
+ * listener, over two connections of this process to a real server. In turns (A B C, C B A, …), so that a noisy machine
  * is noisy for all; medians and ranges over the rounds.
  *
  * npm run bench:buses [-- --rounds 5 --json bench/buses.json]
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { arch, cpus, loadavg } from "node:os";
 import { performance } from "node:perf_hooks";
 import { setImmediate as turn, setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { endOnSignals } from "../faults/ending.ts";
 import type { Bus } from "../src/buses/bus.ts";
 import { memoryBus } from "../src/buses/memory.ts";
 import { natsBus } from "../src/buses/nats.ts";
@@ -18,6 +19,11 @@ import { rabbitmqBus } from "../src/buses/rabbitmq.ts";
 import { redisBus } from "../src/buses/redis.ts";
 import type { Entry } from "../src/protocol.ts";
 import { type BusKind, isInstalled, type Service, startService } from "../test/support/services.ts";
+import { inTurn } from "./section.ts";
+import { quantile, spread } from "./stats.ts";
+import { cpuSeconds } from "./usage.ts";
+
+endOnSignals();
 
 const { values: options } = parseArgs({
   options: { rounds: { type: "string", default: "5" }, json: { type: "string" } },
@@ -73,7 +79,7 @@ try {
   const results = new Map(contestants.map(({ name }) => [name, [] as Result[]]));
   const load = [loadavg()[0]!];
   for (let round = 0; round <= ROUNDS; round++) {
-    for (const contestant of contestants) {
+    for (const contestant of inTurn(contestants, round)) {
       const result = await run(contestant);
       // The first round only warms up.
       if (round > 0) results.get(contestant.name)!.push(result);
@@ -98,16 +104,16 @@ async function run({ open, service }: Contestant): Promise<Result> {
     const latencies = await measureLatencies(from, (listener) => {
       hear = listener;
     });
-    const before = service && cpuMicroseconds(service.pid);
+    const before = cpuOf(service);
     const { updates, seconds } = await measureThroughput(from, (listener) => {
       hear = listener;
     });
-    const after = service && cpuMicroseconds(service.pid);
+    const after = cpuOf(service);
     return {
       updatesPerSecond: updates / seconds,
       p50Ms: quantile(latencies, 0.5),
       p99Ms: quantile(latencies, 0.99),
-      serverCpuUs: before && after ? (after - before) / updates : null,
+      serverCpuUs: before === null || after === null ? null : ((after - before) / updates) * 1e6,
     };
   } finally {
     await from.close();
@@ -165,43 +171,16 @@ function entry(cursor: string): Entry {
 
 // --- measuring and telling ----------------------------------------------------------------------------------
 
-/** What a process and all it started have used so far; `null` where there is no /proc. A tick is 10 ms on Linux. */
-function cpuMicroseconds(root: number): number | null {
-  if (!existsSync("/proc/self/stat")) return null;
-  const processes = new Map<number, { parent: number; ticks: number }>();
-  for (const name of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      // "pid (command) state ppid …": the command may hold anything, so from its end.
-      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      processes.set(Number(name), {
-        parent: Number(fields[1]),
-        ticks: Number(fields[11]) + Number(fields[12]),
-      });
-    } catch {
-      // It ended just now.
-    }
-  }
-  const isOfRoot = (pid: number): boolean =>
-    pid === root || (pid > 1 && isOfRoot(processes.get(pid)?.parent ?? 0));
-  let ticks = 0;
-  for (const [pid, used] of processes) if (isOfRoot(pid)) ticks += used.ticks;
-  return ticks * 10_000;
-}
-
-function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!;
+/** In seconds; `null` where there is no server, or no /proc to tell. */
+function cpuOf(service: Service | undefined): number | null {
+  return service && existsSync("/proc/self/stat") ? cpuSeconds(service.pid) : null;
 }
 
 function report(results: ReadonlyMap<string, readonly Result[]>, load: readonly number[]): void {
   const rows = [...results].map(([bus, rounds]) => {
     const of = (key: keyof Result, digits: number) => {
       const values = rounds.map((result) => result[key]).filter((value) => value !== null);
-      if (values.length === 0) return "–";
-      const [median, least, most] = [quantile(values, 0.5), Math.min(...values), Math.max(...values)];
-      const text = (value: number) => value.toLocaleString("en", { maximumFractionDigits: digits });
-      return `${text(median)} (${text(least)}–${text(most)})`;
+      return spread(values, digits);
     };
     return `| ${bus} | ${of("updatesPerSecond", 0)} | ${of("p50Ms", 2)} | ${of("p99Ms", 2)} | ${of("serverCpuUs", 0)} |`;
   });

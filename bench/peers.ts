@@ -12,8 +12,6 @@ export interface Peer {
   readonly start: Command;
   readonly readersAt: (channel: string) => string;
   readonly load?: Pick<LoadOptions, "socketio" | "deflate">;
-  /** It does all that Tidings promises. */
-  readonly isOurs?: boolean;
 }
 
 const readersAt = (channel: string) => `/ws/channel/${channel}/`;
@@ -38,13 +36,7 @@ const NCHAN = [
 /** In the order of the turns. */
 export const PEERS: readonly Peer[] = [
   { id: "ws", name: "`ws`, a loop", start: onNode("ws-loop"), readersAt },
-  {
-    id: "tidings",
-    name: "**Tidings** on Node",
-    start: onNode("tidings"),
-    readersAt: withCursor,
-    isOurs: true,
-  },
+  { id: "tidings", name: "**Tidings** on Node", start: onNode("tidings"), readersAt: withCursor },
   {
     id: "floor",
     name: "C, joined writes",
@@ -58,7 +50,6 @@ export const PEERS: readonly Peer[] = [
     missing: noBun,
     start: onBun("tidings-on-bun"),
     readersAt: withCursor,
-    isOurs: true,
   },
   {
     id: "nchan",

@@ -1,19 +1,19 @@
 /** Servers and load clients, each in a process of its own: the server on the first core, the client on the second. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { atExit } from "../test/support/at-exit.ts";
 import { freePort } from "../test/support/services.ts";
 import { seeded } from "./stats.ts";
+import { cpuSeconds, residentBytes, treeOf } from "./usage.ts";
 
 export const folder: string = mkdtempSync(join(tmpdir(), "tidings-bench-"));
-process.setMaxListeners(100); // one for each process that runs
-process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+atExit(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Whether this machine can measure at all: the clients use Linux's epoll, and are compiled here. */
 export const lacking: string | undefined = !existsSync("/proc/self/stat")
@@ -64,6 +64,9 @@ export type Command = (port: number) => {
   readonly env?: Readonly<Record<string, string>>;
 };
 
+/** What is slower than this to listen, does not. */
+const START_MS = 60_000;
+
 export async function startServer(command: Command): Promise<Started> {
   const port = await freePort();
   const { command: words, env } = command(port);
@@ -74,9 +77,17 @@ export async function startServer(command: Command): Promise<Started> {
   });
   let said = "";
   child.stderr!.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-2_000)));
+  let failed: string | undefined;
+  child.once("error", ({ message }) => (failed = `cannot be started: ${message}`));
+  child.once("exit", (code, signal) => (failed = `ended with ${code ?? signal}`));
   const end = endWith(child);
+  const late = performance.now() + START_MS;
   while (!(await listens(port))) {
-    if (child.exitCode !== null) throw new Error(`${words.join(" ")} ended with ${child.exitCode}: ${said}`);
+    if (performance.now() > late) failed ??= "does not listen";
+    if (failed) {
+      await end();
+      throw new Error(`${words.join(" ")} ${failed}: ${said}`);
+    }
     await wait(10);
   }
   return {
@@ -88,21 +99,24 @@ export async function startServer(command: Command): Promise<Started> {
   };
 }
 
-/** How to end a process: also when this one ends, however that comes. */
+/** How to end a process and all that it has started: also when this one ends, however that comes but by SIGKILL. */
 function endWith(child: ChildProcess): () => Promise<void> {
-  const kill = () => void child.kill("SIGKILL");
-  process.once("exit", kill);
-  const exited = once(child, "exit");
-  return async () => {
-    process.off("exit", kill);
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    for (const pid of treeOf(child.pid!).reverse()) {
+  const exited = new Promise<void>((resolve) => {
+    for (const event of ["exit", "error"]) child.once(event, () => resolve());
+  });
+  const kill = atExit(() => {
+    const isRunning = child.exitCode === null && child.signalCode === null;
+    // The first before its own: nginx would start a new worker for one that is gone.
+    for (const pid of isRunning && child.pid ? treeOf(child.pid) : []) {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
         // It has ended already.
       }
     }
+  });
+  return async () => {
+    kill();
     await exited;
   };
 }
@@ -117,59 +131,15 @@ function listens(port: number): Promise<boolean> {
   });
 }
 
-// --- what processes use ------------------------------------------------------------------------------------
-
-/** A process, and all that it has started. */
-function treeOf(pid: number): number[] {
-  let children: number[] = [];
-  try {
-    children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-      readFileSync(`/proc/${pid}/task/${task}/children`, "utf8")
-        .trim()
-        .split(" ")
-        .filter(Boolean)
-        .map(Number),
-    );
-  } catch {
-    // It has ended.
-  }
-  return [pid, ...children.flatMap(treeOf)];
-}
-
-const TICKS_PER_SECOND = existsSync("/usr/bin/getconf")
-  ? Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }))
-  : 100;
-
-export function cpuSeconds(root: number): number {
-  let ticks = 0;
-  for (const pid of treeOf(root)) {
-    try {
-      // "pid (command) state ppid …": the command may hold anything, so from its end.
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      ticks += Number(fields[11]) + Number(fields[12]);
-    } catch {
-      // It has ended.
-    }
-  }
-  return ticks / TICKS_PER_SECOND;
-}
-
-function residentBytes(pid: number): number {
-  try {
-    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
-  } catch {
-    return 0;
-  }
-}
-
-/** What the host took from this machine since it started, in seconds of all cores; on real hardware 0. */
-export function stolenSeconds(): number {
-  const [, ...fields] = readFileSync("/proc/stat", "utf8").split("\n", 1)[0]!.split(/\s+/);
-  return Number(fields[7] ?? 0) / TICKS_PER_SECOND;
-}
-
 // --- the load client ---------------------------------------------------------------------------------------
+
+/** What the load client has seen go wrong since it began. What is missing is an error of its own. */
+interface Losses {
+  /** Updates that a reader got twice, or that nobody had published. */
+  readonly bad: number;
+  /** Readers that the server let go. */
+  readonly gone: number;
+}
 
 export interface Burst {
   readonly sec: number;
@@ -178,27 +148,25 @@ export interface Burst {
   readonly reads: number;
   readonly bytes: number;
   readonly clientCpu: number;
-  /** Updates that a reader got twice, or that nobody had published. Those that are missing end the burst with an error. */
-  readonly bad: number;
-  /** Readers that the server let go. */
-  readonly gone: number;
 }
 
 export interface Paced {
   /** Of each update, milliseconds from the time it was due until half of the readers had it, and until all had. */
   readonly half: readonly number[];
   readonly last: readonly number[];
-  readonly bad: number;
-  readonly gone: number;
 }
 
+/**
+ * What readers get. A server that sends a reader something wrong, or lets one go, is not measured, for it did other work:
+ * whatever is asked of the load then rejects.
+ */
 export interface Load {
   open(count: number, path: string): Promise<{ readonly sec: number; readonly perSecond: number }>;
   /** Readers that never read. */
   openDeaf(count: number, path: string): Promise<unknown>;
   burst(outstanding: number, seconds: number): Promise<Burst>;
   pace(perSecond: number, count: number): Promise<Paced>;
-  idle(seconds: number): Promise<{ readonly bad: number; readonly gone: number }>;
+  idle(seconds: number): Promise<unknown>;
   end(): Promise<void>;
 }
 
@@ -248,12 +216,18 @@ export function startLoad(options: LoadOptions): Load {
       waiting.push({ resolve, reject });
       child.stdin!.write(`${command}\n`);
     });
+  const askWhole = async <T>(command: string): Promise<T> => {
+    const answer = await ask<T & Losses>(command);
+    const { bad, gone } = answer;
+    if (bad > 0 || gone > 0) throw new Error(`${bad} frames wrong, ${gone} readers gone`);
+    return answer;
+  };
   return {
     open: (count, path) => ask(`open ${count} ${OPENED_AT_ONCE} ${path}`),
     openDeaf: (count, path) => ask(`deaf ${count} ${path}`),
-    burst: (outstanding, seconds) => ask(`burst ${outstanding} ${seconds}`),
-    pace: (perSecond, count) => ask(`pace ${perSecond} ${count}`),
-    idle: (seconds) => ask(`idle ${seconds}`),
+    burst: (outstanding, seconds) => askWhole(`burst ${outstanding} ${seconds}`),
+    pace: (perSecond, count) => askWhole(`pace ${perSecond} ${count}`),
+    idle: (seconds) => askWhole(`idle ${seconds}`),
     end: kill,
   };
 }

@@ -3,7 +3,7 @@ import { type BarChart, barChart } from "./chart.ts";
 import type { Section } from "./section.ts";
 import { median, spread } from "./stats.ts";
 
-/** Where and when, and how quiet it was. */
+/** Where and when a section was measured, and how quiet it was. */
 export interface Circumstances {
   readonly date: string;
   readonly cpu: string;
@@ -60,7 +60,7 @@ export function tableOf({ title, about, columns, rows }: Section): string {
     line(["", ...columns.map(({ name }) => name)]),
     line(["---", ...columns.map(() => "---")]),
     ...rows.map(({ name, cells }) =>
-      line([name, ...cells.map((cell, i) => spread(cell, columns[i]!.digits))]),
+      line([name, ...columns.map(({ digits }, i) => spread(cells[i] ?? [], digits))]),
     ),
   ].join("\n");
 }

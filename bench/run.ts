@@ -3,7 +3,7 @@
  *
  * --full           everything (about an hour)
  * --only=a,b       sections, by their names below
- * --peers=a,b      peers, by their names in peers.ts; `ws` must be among them, for the others are measured by it
+ * --peers=a,b      peers, by their names in peers.ts; fan-out tells the others by `ws`
  * --turns=5
  * --json=<file>    every value of every turn
  * --write          keeps what was measured in bench/measured.json, and rewrites the tables and charts of docs/performance.md
@@ -12,8 +12,9 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release } from "node:os";
 import { parseArgs } from "node:util";
+import { endOnSignals } from "../faults/ending.ts";
 import { PEERS } from "./peers.ts";
-import { lacking, stolenSeconds } from "./processes.ts";
+import { lacking } from "./processes.ts";
 import { between, type Circumstances, chartOf, type Kept, replaced, tableOf, toMarkdown } from "./report.ts";
 import type { Extent, Section } from "./section.ts";
 import { throughBuses } from "./sections/buses.ts";
@@ -27,21 +28,9 @@ import { many } from "./sections/many.ts";
 import { painting } from "./sections/painted.ts";
 import { slow } from "./sections/slow.ts";
 import { start } from "./sections/start.ts";
+import { stolenSeconds } from "./usage.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    full: { type: "boolean", default: false },
-    only: { type: "string" },
-    peers: { type: "string" },
-    turns: { type: "string", default: "5" },
-    json: { type: "string" },
-    write: { type: "boolean", default: false },
-  },
-});
-if (lacking) {
-  console.error(`The bench needs ${lacking}.`);
-  process.exit(2);
-}
+endOnSignals();
 
 const SECTIONS: Readonly<Record<string, (extent: Extent) => Promise<Section>>> = {
   "fan-out-1000": (extent) => fanOut(1_000, extent),
@@ -76,11 +65,12 @@ const CHARTS = [
   },
 ] as const;
 
+const options = asked();
+if (lacking) refuse(`The bench needs ${lacking}.`);
 const names = options.only?.split(",") ?? (options.full ? Object.keys(SECTIONS) : QUICK);
 const peers = options.peers?.split(",");
-const load = [loadavg()[0]!];
 const begun = Date.now();
-const stolen = stolenSeconds();
+let load: number[] = [];
 const extent: Extent = {
   isFull: options.full,
   turns: Number(options.turns),
@@ -91,47 +81,26 @@ const extent: Extent = {
   },
 };
 
-const sections: Section[] = [];
-const failed: string[] = [];
+const measured: Kept[] = [];
 for (const name of names) {
-  const measure = SECTIONS[name];
-  if (!measure) throw new Error(`no section ${name}: there are ${Object.keys(SECTIONS).join(", ")}`);
   try {
-    const section = await measure(extent);
-    sections.push(section);
-    console.log(`\n${tableOf(section)}`);
+    const kept = await alone(SECTIONS[name]!);
+    measured.push(kept);
+    console.log(`\n${tableOf(kept.section)}\n\n${JSON.stringify(kept.about)}`);
   } catch (error) {
     // The others are not lost for one.
     console.error(`${name}: ${error instanceof Error ? error.stack : error}`);
-    failed.push(name);
     process.exitCode = 1;
   }
 }
 
-const seconds = (Date.now() - begun) / 1_000;
-const circumstances: Circumstances = {
-  date: new Date().toISOString().slice(0, 10),
-  cpu: cpus()[0]!.model.trim(),
-  cores: cpus().length,
-  kernel: release().replace(/^(\d+\.\d+).*/, "$1"),
-  node: process.versions.node,
-  turns: extent.turns,
-  load: [Math.min(...load), Math.max(...load)],
-  stolen: (stolenSeconds() - stolen) / (seconds * cpus().length),
-  minutes: seconds / 60,
-  leftOut: PEERS.flatMap(({ name, missing }) => (missing ? [`${name} (${missing})`] : [])).concat(failed),
-};
-console.log(`\n${JSON.stringify(circumstances)}`);
-if (options.json) {
-  writeFileSync(options.json, `${JSON.stringify({ circumstances, sections }, null, 2)}\n`);
-}
+if (options.json) writeFileSync(options.json, `${JSON.stringify(measured, null, 2)}\n`);
 if (options.write) {
   const docs = new URL("../docs/", import.meta.url);
   const page = new URL("performance.md", docs);
   const file = new URL("measured.json", import.meta.url);
   const old = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Kept[]) : [];
-  const fresh = sections.map((section): Kept => ({ section, about: circumstances }));
-  const kept = replaced(old, fresh);
+  const kept = replaced(old, measured);
   writeFileSync(file, JSON.stringify(kept));
   writeFileSync(
     page,
@@ -143,7 +112,65 @@ if (options.write) {
   );
   execFileSync("biome", ["format", "--write", page.pathname, file.pathname], { stdio: "ignore" });
   for (const { id, chart, column, unit } of CHARTS) {
-    const charted = sections.find((section) => section.id === id);
-    if (charted) writeFileSync(new URL(chart, docs), chartOf(charted, column, unit));
+    const charted = measured.find(({ section }) => section.id === id);
+    if (charted) writeFileSync(new URL(chart, docs), chartOf(charted.section, column, unit));
   }
+}
+
+/** Measures a section, and how quiet the machine was meanwhile. */
+async function alone(measure: (extent: Extent) => Promise<Section>): Promise<Kept> {
+  load = [loadavg()[0]!];
+  const from = Date.now();
+  const stolen = stolenSeconds();
+  const section = await measure(extent);
+  load.push(loadavg()[0]!);
+  const seconds = (Date.now() - from) / 1_000;
+  const about: Circumstances = {
+    date: new Date(from).toISOString().slice(0, 10),
+    cpu: cpus()[0]!.model.trim(),
+    cores: cpus().length,
+    kernel: release().replace(/^(\d+\.\d+).*/, "$1"),
+    node: process.versions.node,
+    turns: extent.turns,
+    load: [Math.min(...load), Math.max(...load)],
+    stolen: (stolenSeconds() - stolen) / (seconds * cpus().length),
+    minutes: seconds / 60,
+    leftOut: section.leftOut ?? [],
+  };
+  return { section, about };
+}
+
+function asked() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        full: { type: "boolean", default: false },
+        only: { type: "string" },
+        peers: { type: "string" },
+        turns: { type: "string", default: "5" },
+        json: { type: "string" },
+        write: { type: "boolean", default: false },
+      },
+    });
+    if (!/^[1-9]\d{0,3}$/.test(values.turns)) refuse(`--turns=${values.turns} is no number of turns.`);
+    mustBeAmong("only", values.only, Object.keys(SECTIONS));
+    mustBeAmong(
+      "peers",
+      values.peers,
+      PEERS.map(({ id }) => id),
+    );
+    return values;
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function mustBeAmong(option: string, value: string | undefined, known: readonly string[]): void {
+  const unknown = value?.split(",").find((name) => !known.includes(name));
+  if (unknown !== undefined) refuse(`--${option}: there is no "${unknown}", but ${known.join(", ")}.`);
+}
+
+function refuse(why: string): never {
+  console.error(why);
+  process.exit(2);
 }

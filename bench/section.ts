@@ -6,6 +6,8 @@ export interface Section {
   readonly about: string;
   readonly columns: readonly Column[];
   readonly rows: readonly Row[];
+  /** Who is not among them, and why. */
+  readonly leftOut?: readonly string[];
 }
 
 export interface Column {
@@ -18,6 +20,31 @@ export interface Row {
   readonly name: string;
   /** A cell a column: a value of each turn. */
   readonly cells: readonly (readonly number[])[];
+}
+
+/** Values of many turns, put where they belong. */
+export interface Values {
+  /** A value for each column. */
+  add(row: string, values: readonly number[]): void;
+  /** Without those of which nothing came. */
+  rows(): Row[];
+}
+
+export function valuesOf(rows: readonly Pick<Row, "id" | "name">[]): Values {
+  const cells = new Map<string, number[][]>();
+  return {
+    add(row, values) {
+      const own = cells.get(row) ?? values.map(() => []);
+      cells.set(row, own);
+      for (const [column, value] of values.entries()) own[column]!.push(value);
+    },
+    rows: () => rows.flatMap(({ id, name }) => (cells.has(id) ? [{ id, name, cells: cells.get(id)! }] : [])),
+  };
+}
+
+/** There and back again (A B C, C B A, …): who comes after whom must not decide. */
+export function inTurn<T>(all: readonly T[], turn: number): readonly T[] {
+  return turn % 2 === 0 ? all.toReversed() : all;
 }
 
 /** How long to measure. */

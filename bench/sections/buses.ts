@@ -1,18 +1,18 @@
 /** From an editor at one server to a reader at another: through the API, the store, and each bus. */
 import { once } from "node:events";
-import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { type BusKind, isInstalled, type Service, startService } from "../../test/support/services.ts";
-import { folder, type Started, startServer } from "../processes.ts";
-import type { Extent, Row, Section } from "../section.ts";
+import { type Started, startServer } from "../processes.ts";
+import { type Extent, inTurn, type Row, type Section } from "../section.ts";
+import { serve, TOKEN } from "../serve.ts";
 import { quantile } from "../stats.ts";
-import { CLI } from "./start.ts";
 
 const KINDS: readonly BusKind[] = ["redis", "nats", "postgres", "rabbitmq"];
-const POSTS = 50;
-const TOKEN = "a-token-for-the-bench";
+const POSTS = 100;
 const HEADERS = { Authorization: `Bearer ${TOKEN}`, "Content-Type": "application/json" };
+
+const QUIET = { TIDINGS_LOG_LEVEL: "error" };
 
 interface Contestant {
   readonly id: string;
@@ -24,7 +24,7 @@ interface Contestant {
 export async function throughBuses({ turns, tell }: Extent): Promise<Section> {
   const ends: (() => Promise<unknown>)[] = [];
   const contestants: Contestant[] = [];
-  const cells = new Map<string, [number[], number[]]>();
+  const times = new Map<string, number[][]>();
   try {
     const store = await startService("postgres");
     ends.push(store.close);
@@ -36,25 +36,26 @@ export async function throughBuses({ turns, tell }: Extent): Promise<Section> {
       const reader = new WebSocket(at, { origin: `http://127.0.0.1:${servers.at(-1)!.port}` });
       await once(reader, "open");
       contestants.push({ id, name, writer: writer!, reader });
-      cells.set(id, [[], []]);
+      times.set(id, []);
     };
     tell("buses: one server");
-    await enter("memory", "one server, SQLite", [await serve({})]);
+    await enter("memory", "one server, SQLite", [await startServer(serve(QUIET))]);
     for (const kind of KINDS.filter(isInstalled)) {
       tell(`buses: ${kind}`);
       const bus: Service = kind === "postgres" ? store : await startService(kind);
       if (bus !== store) ends.push(bus.close);
-      const env = { TIDINGS_STORE: store.url, TIDINGS_BUS: bus.url };
-      await enter(kind, `two servers, Postgres, bus ${kind}`, [await serve(env), await serve(env)]);
+      const env = { ...QUIET, TIDINGS_STORE: store.url, TIDINGS_BUS: bus.url };
+      await enter(kind, `two servers, Postgres, bus ${kind}`, [
+        await startServer(serve(env)),
+        await startServer(serve(env)),
+      ]);
     }
     for (let turn = 0; turn <= turns; turn++) {
       tell(`through buses, turn ${turn} of ${turns}`);
-      for (const { id, writer, reader } of contestants) {
-        const times = await postSome(writer, reader, `live-${id}`);
+      for (const { id, writer, reader } of inTurn(contestants, turn)) {
+        const ofTurn = await postSome(writer, reader, `live-${id}`);
         // The first turn only warms up.
-        if (turn === 0) continue;
-        cells.get(id)![0].push(quantile(times, 0.5));
-        cells.get(id)![1].push(quantile(times, 0.99));
+        if (turn > 0) times.get(id)!.push(ofTurn);
       }
     }
   } finally {
@@ -65,28 +66,18 @@ export async function throughBuses({ turns, tell }: Extent): Promise<Section> {
     id: "buses",
     title: "From the editor to a reader at another server",
     about:
-      `Milliseconds from the editor's request (a new post, over HTTP, on disk before it is answered) to the frame at a reader of another server of the site; ${POSTS} posts a turn, one at a time. ` +
+      `Milliseconds from the editor's request (a new post, over HTTP, on disk before it is answered) to the frame at a reader of another server of the site; ${POSTS} posts a turn, one at a time. p50 of each turn's, p99 of the ${POSTS * turns} of all turns together. ` +
       "All of it shares one core. What the buses alone do: [buses](buses.md).",
     columns: [
       { name: "p50", digits: 1 },
       { name: "p99", digits: 1 },
     ],
-    rows: contestants.map(({ id, name }): Row => ({ id, name, cells: cells.get(id)! })),
+    rows: contestants.map(({ id, name }): Row => {
+      const all = times.get(id)!;
+      return { id, name, cells: [all.map((ofTurn) => quantile(ofTurn, 0.5)), [quantile(all.flat(), 0.99)]] };
+    }),
+    leftOut: KINDS.filter((kind) => !isInstalled(kind)).map((kind) => `${kind} (not installed)`),
   };
-}
-
-let folders = 0;
-
-function serve(env: Readonly<Record<string, string>>): Promise<Started> {
-  return startServer((port) => ({
-    command: [process.execPath, CLI, "serve", "--host", "127.0.0.1", "--port", String(port)],
-    env: {
-      TIDINGS_DATA: join(folder, `serve-${++folders}`),
-      TIDINGS_TOKEN: TOKEN,
-      TIDINGS_LOG_LEVEL: "error",
-      ...env,
-    },
-  }));
 }
 
 async function postSome(writer: Started, reader: WebSocket, channel: string): Promise<number[]> {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { WebSocket } from "ws";
 import { PEERS } from "../peers.ts";
 import { folder, startServer } from "../processes.ts";
-import type { Extent, Row, Section } from "../section.ts";
+import { type Extent, inTurn, type Section, valuesOf } from "../section.ts";
 import { quantile } from "../stats.ts";
 
 const POSTS = 100;
@@ -21,7 +21,9 @@ export async function catchUp(kind: "memory" | "SQLite", { turns, tell }: Extent
   const url = `http://127.0.0.1:${server.port}`;
   const prepare = (body: object) => fetch(`${url}/prepare`, { method: "POST", body: JSON.stringify(body) });
   const cursors: { age: number; cursor: string }[] = [];
-  const cells = new Map(AGES.map((age) => [age, [[], [], []] as [number[], number[], number[]]]));
+  const values = valuesOf(
+    AGES.map((age) => ({ id: String(age), name: `${age.toLocaleString("en")} updates behind` })),
+  );
   try {
     await prepare({ posts: POSTS });
     const cursorNow = async () => await (await fetch(`${url}/cursor`)).text();
@@ -34,7 +36,7 @@ export async function catchUp(kind: "memory" | "SQLite", { turns, tell }: Extent
     }
     for (let turn = 0; turn <= turns; turn++) {
       tell(`catching up over ${kind}, turn ${turn} of ${turns}`);
-      for (const { age, cursor } of cursors) {
+      for (const { age, cursor } of inTurn(cursors, turn)) {
         const before = server.cpu();
         const [times, sizes]: [number[], number[]] = [[], []];
         for (let n = 0; n < JOINS; n++) {
@@ -47,10 +49,8 @@ export async function catchUp(kind: "memory" | "SQLite", { turns, tell }: Extent
         }
         // The first turn only warms up.
         if (turn === 0) continue;
-        const [ms, cpu, bytes] = cells.get(age as (typeof AGES)[number])!;
-        ms.push(quantile(times, 0.5));
-        cpu.push(((server.cpu() - before) / JOINS) * 1e6);
-        bytes.push(quantile(sizes, 0.5) / 1_000);
+        const cpu = (server.cpu() - before) / JOINS;
+        values.add(String(age), [quantile(times, 0.5), cpu * 1e6, quantile(sizes, 0.5) / 1_000]);
       }
     }
   } finally {
@@ -67,10 +67,7 @@ export async function catchUp(kind: "memory" | "SQLite", { turns, tell }: Extent
       { name: "CPU µs", digits: 0 },
       { name: "kB", digits: 1 },
     ],
-    rows: AGES.map((age): Row => {
-      const name = `${age.toLocaleString("en")} updates behind`;
-      return { id: String(age), name, cells: cells.get(age)! };
-    }),
+    rows: values.rows(),
   };
 }
 

@@ -1,8 +1,8 @@
 /** permessage-deflate: bytes on the wire and server CPU, asked for and not. */
 import { PEERS, type Peer } from "../peers.ts";
 import { post } from "../processes.ts";
-import type { Extent, Section } from "../section.ts";
-import { measure, run, stop } from "./fan-out.ts";
+import { lineUp, measure } from "../running.ts";
+import { type Extent, type Section, valuesOf } from "../section.ts";
 
 const READERS = 1_000;
 const POSTED = post().split("\n")[0]!.length;
@@ -19,24 +19,19 @@ export async function compression({ turns, includes, tell }: Extent): Promise<Se
   const peers = [ws!, deflated(ws!), tidings!, deflated(tidings!)].filter(({ id }) =>
     includes(id.replace("-deflate", "")),
   );
-  const cells = new Map(peers.map(({ id }) => [id, [[], []] as [number[], number[]]]));
-  const running = [];
+  const line = lineUp();
+  const values = valuesOf(peers);
   try {
-    for (const peer of peers) {
-      const one = await run(peer, READERS);
-      running.push(one);
-      await one.load.burst(1, 1.5);
-    }
+    for (const peer of peers) await line.enter(peer, READERS, 1);
     for (let turn = 1; turn <= turns; turn++) {
       tell(`compression, turn ${turn} of ${turns}`);
-      for (const one of running) {
+      await line.each(turn, async (one) => {
         const { bytes, cpuPerMillion } = await measure(one, 4, 1.5);
-        cells.get(one.peer.id)![0].push(bytes);
-        cells.get(one.peer.id)![1].push(cpuPerMillion);
-      }
+        values.add(one.peer.id, [bytes, cpuPerMillion]);
+      });
     }
   } finally {
-    for (const one of running) await stop(one);
+    await line.stop();
   }
   return {
     id: "compression",
@@ -48,6 +43,7 @@ export async function compression({ turns, includes, tell }: Extent): Promise<Se
       { name: "bytes a delivery", digits: 0 },
       { name: "CPU s / million", digits: 2 },
     ],
-    rows: peers.map(({ id, name }) => ({ id, name, cells: cells.get(id)! })),
+    rows: values.rows().filter(({ id }) => line.running.some(({ peer }) => peer.id === id)),
+    leftOut: line.leftOut,
   };
 }

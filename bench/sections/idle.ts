@@ -1,15 +1,15 @@
 /** Readers that only wait: how fast they enter, and what memory each takes. */
-import { PEERS } from "../peers.ts";
 import { startLoad, startServer } from "../processes.ts";
-import type { Extent, Section } from "../section.ts";
+import { peersHere } from "../running.ts";
+import { type Extent, inTurn, type Section, valuesOf } from "../section.ts";
 
 const READERS = 5_000;
 
 export async function idle({ turns, includes, tell }: Extent): Promise<Section> {
-  const peers = PEERS.filter(({ id, missing }) => !missing && includes(id));
-  const cells = new Map(peers.map(({ id }) => [id, [[], [], []] as [number[], number[], number[]]]));
+  const { peers, leftOut } = peersHere(includes);
+  const values = valuesOf(peers);
   for (let turn = 1; turn <= turns; turn++) {
-    for (const peer of peers) {
+    for (const peer of inTurn(peers, turn)) {
       tell(`${READERS} idle readers of ${peer.id}, turn ${turn} of ${turns}`);
       const server = await startServer(peer.start);
       const load = startLoad({ port: server.port, publish: "/publish/live", ...peer.load });
@@ -19,10 +19,8 @@ export async function idle({ turns, includes, tell }: Extent): Promise<Section> 
         const { perSecond } = await load.open(READERS, peer.readersAt("live"));
         const used = server.cpu() - cpu;
         await load.idle(2);
-        const [memory, rate, work] = cells.get(peer.id)!;
-        memory.push((server.rss() - rss) / READERS / 1024);
-        rate.push(perSecond);
-        work.push((used / READERS) * 1e6);
+        const grown = server.rss() - rss;
+        values.add(peer.id, [grown / READERS / 1024, perSecond, (used / READERS) * 1e6]);
       } finally {
         await load.end();
         await server.stop();
@@ -40,6 +38,7 @@ export async function idle({ turns, includes, tell }: Extent): Promise<Section> 
       { name: "readers enter a second", digits: 0 },
       { name: "CPU µs to enter", digits: 0 },
     ],
-    rows: peers.map(({ id, name }) => ({ id, name, cells: cells.get(id)! })),
+    rows: values.rows(),
+    leftOut,
   };
 }

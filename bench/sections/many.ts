@@ -1,9 +1,10 @@
 /** Many readers of one page, and many pages with one reader each, in one `tidings serve`. */
 import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { cpuSeconds, folder, post, startLoad, startServer } from "../processes.ts";
+import { folder, post, startLoad, startServer } from "../processes.ts";
 import type { Extent, Section } from "../section.ts";
-import { CLI } from "./start.ts";
+import { CLI } from "../serve.ts";
+import { cpuSeconds } from "../usage.ts";
 
 const TOKEN = "a-token-for-the-bench";
 /** What server and client have open besides sockets of readers. */

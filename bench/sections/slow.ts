@@ -1,9 +1,9 @@
 /** Readers that stop reading: what each costs, and what the others notice. */
 import { PEERS } from "../peers.ts";
 import { post } from "../processes.ts";
+import { run, stop } from "../running.ts";
 import type { Extent, Section } from "../section.ts";
 import { quantile } from "../stats.ts";
-import { run, stop } from "./fan-out.ts";
 
 const READERS = 1_000;
 const DEAF = 1_000;

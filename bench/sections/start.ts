@@ -1,24 +1,17 @@
 /** From `tidings serve` to a server that says it is ready. */
-import { mkdtempSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { folder, startServer } from "../processes.ts";
+import { startServer } from "../processes.ts";
 import type { Extent, Section } from "../section.ts";
-
-export const CLI: string = fileURLToPath(new URL("../../dist/app/cli.js", import.meta.url));
+import { serve } from "../serve.ts";
 
 export async function start({ turns, tell }: Extent): Promise<Section> {
   tell("start-up");
   const [first, later, rss]: [number[], number[], number[]] = [[], [], []];
   for (let turn = 1; turn <= turns; turn++) {
-    const data = mkdtempSync(join(folder, "start-"));
+    const command = serve();
     for (const times of [first, later]) {
       const begun = performance.now();
-      const server = await startServer((port) => ({
-        command: [process.execPath, CLI, "serve", "--host", "127.0.0.1", "--port", String(port)],
-        env: { TIDINGS_DATA: data, TIDINGS_TOKEN: "a-token-for-the-bench" },
-      }));
+      const server = await startServer(command);
       while (!(await isReady(server.port))) await wait(2);
       times.push(performance.now() - begun);
       if (times === later) rss.push(server.rss() / 1024 / 1024);

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -11,6 +11,8 @@ const file = (path: string) => fileURLToPath(new URL(`../../${path}`, import.met
 
 interface Harness {
   readonly name: string;
+  /** Where it is, if not in a folder of that name. */
+  readonly path?: string;
   readonly args: readonly string[];
   readonly signal: NodeJS.Signals;
   readonly code: number;
@@ -51,14 +53,25 @@ const ALONE: readonly Harness[] = [
     starts: [SERVE, "good-readers"],
   },
 ];
+const BENCH: Harness = {
+  name: "the bench",
+  path: "bench/run.ts",
+  args: ["--only=fan-out-1000", "--peers=ws,tidings", "--turns=20"],
+  signal: "SIGINT",
+  code: 130,
+  starts: ["ws-loop", "servers/tidings", "/load "],
+};
 
-async function leavesNothing({ name, args, signal, code, starts }: Harness): Promise<void> {
+async function leavesNothing({ name, path, args, signal, code, starts }: Harness): Promise<void> {
   const folder = emptyFolder();
   onTestFinished(() => folder.dispose());
   // PostgreSQL's user goes through it.
   chmodSync(folder.path, 0o755);
   const env = { ...process.env, TMPDIR: folder.path };
-  const harness = spawn(process.execPath, [file(`faults/${name}/run.ts`), ...args], { env, stdio: "pipe" });
+  const harness = spawn(process.execPath, [file(path ?? `faults/${name}/run.ts`), ...args], {
+    env,
+    stdio: "pipe",
+  });
   onTestFinished(() => void harness.kill("SIGKILL"));
   const said = heard(harness);
   await eventually(() => {
@@ -89,6 +102,12 @@ describe.skipIf(!existsSync("/proc/self/mounts"))("because /proc tells what is l
   for (const one of ALONE) {
     it(`${one.name} leaves no process and no folder at ${one.signal}`, () => leavesNothing(one), 90_000);
   }
+  const hasGcc = spawnSync("gcc", ["--version"]).error === undefined;
+  it.skipIf(!hasGcc)(
+    "the bench, which needs gcc, leaves no process and no folder at SIGINT",
+    () => leavesNothing(BENCH),
+    90_000,
+  );
   describeWith("postgres", () => {
     describeWith("redis", () => {
       describeWith("haproxy", () => {

@@ -1,0 +1,17 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+
+const BENCH = fileURLToPath(new URL("../../bench/run.ts", import.meta.url));
+
+it.for([
+  ["--turns=x", "--turns=x is no number of turns."],
+  ["--only=start,toString", '--only: there is no "toString", but fan-out-1000,'],
+  ["--peers=ws,tiding", '--peers: there is no "tiding", but ws, tidings,'],
+  ["--peer=ws", "Unknown option '--peer'"],
+] as const)("the bench refuses %s in a line, and measures nothing", ([option, why]) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [BENCH, option], { encoding: "utf8" });
+  expect(stderr).toContain(why);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+  expect([status, stdout]).toEqual([2, ""]);
+});
