@@ -28,7 +28,10 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
 /** Sends `{ error: { code, message, field? } }` with its status. What is ours to mend is logged, and told to nobody. */
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = toTidingsError(error);
-  const status = STATUS[known.code];
+  const isBeyondFile = statusOf(error) === UNSATISFIABLE;
+  const status = isBeyondFile ? UNSATISFIABLE : STATUS[known.code];
+  // How long the file is.
+  if (isBeyondFile) reply.headers((error as { headers?: Record<string, string> }).headers ?? {});
   if (status >= 500) request.log.error({ err: error }, "the request failed");
   if (status === 401) {
     if (request.headers.authorization || request.method === "POST") {
@@ -54,9 +57,16 @@ function errorBody({ code, detail, field }: TidingsError): {
   return field === undefined ? { code, message } : { code, message, field };
 }
 
+/** Of a range that a file has nothing of (RFC 9110, 15.5.17). */
+const UNSATISFIABLE = 416;
+
+function statusOf(error: unknown): number {
+  return (error as { statusCode?: number }).statusCode ?? 500;
+}
+
 function toTidingsError(error: unknown): TidingsError {
   if (error instanceof TidingsError) return error;
-  const { statusCode = 500, code = "", message } = error as Error & { statusCode?: number; code?: string };
+  const { code = "", message } = error as Error & { code?: string };
   if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return new TidingsError("too_large", "the body is too large");
   if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE") {
     return new TidingsError("unsupported", "the body must be JSON: send Content-Type: application/json");
@@ -67,7 +77,22 @@ function toTidingsError(error: unknown): TidingsError {
   if (code === "FST_ERR_BAD_URL" || code === "FST_ERR_MAX_PARAM_LENGTH") {
     return new TidingsError("invalid", "the URL is malformed or too long", { field: "url" });
   }
-  if (statusCode >= 400 && statusCode < 500) return new TidingsError("not_found", "there is nothing here");
+  if (code === "FST_CP_ERR_INVALID_CONTENT_ENCODING") {
+    return new TidingsError("unsupported", "the body may be compressed once, by gzip, deflate or br", {
+      field: "Content-Encoding",
+    });
+  }
+  if (code === "FST_CP_ERR_INVALID_CONTENT") {
+    return new TidingsError("invalid", "the body is not what its Content-Encoding says", { field: "body" });
+  }
+  const status = statusOf(error);
+  // A file whose name begins with a dot is none of ours.
+  if (status === 403 || status === 404) return new TidingsError("not_found", "there is nothing here");
+  if (status === 412) return new TidingsError("stale", "the file is another version");
+  if (status === UNSATISFIABLE) {
+    return new TidingsError("invalid", "the file has no such range", { field: "Range" });
+  }
+  if (status >= 400 && status < 500) return new TidingsError("invalid", "the request is malformed");
   return new TidingsError("internal", "something went wrong inside the server; its log says what", {
     cause: error,
   });

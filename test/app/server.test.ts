@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { png } from "../support/png.ts";
@@ -236,6 +237,46 @@ describe("a malformed request", () => {
     expect((await api("POST", "/api/images", picture, { "content-type": "image/png" })).status).toBe(413);
     const form = { "content-type": "application/x-www-form-urlencoded" };
     expect((await api("POST", "/api/pages", "title=x", form)).status).toBe(415);
+  });
+
+  it("compressed as nobody can read is 415, and as it does not say 400: its page is there", async () => {
+    const posted = async (path: string, encoding: string) => {
+      const body = Buffer.from(JSON.stringify(text("x")));
+      const type = path === "/api/images" ? "image/png" : "application/json";
+      const { status, json } = await api("POST", path, body, {
+        "content-type": type,
+        "content-encoding": encoding,
+      });
+      return [status, json.error.code, json.error.field];
+    };
+    for (const path of [`/api/pages/${id}/posts`, "/api/images"]) {
+      for (const encoding of ["xx", "gzip, gzip"]) {
+        expect(await posted(path, encoding)).toEqual([415, "unsupported", "Content-Encoding"]);
+      }
+      for (const encoding of ["gzip", "deflate", "br"]) {
+        expect(await posted(path, encoding)).toEqual([400, "invalid", "body"]);
+      }
+    }
+    const gzipped = await api("POST", `/api/pages/${id}/posts`, gzipSync(JSON.stringify(text("x"))), {
+      "content-type": "application/json",
+      "content-encoding": "gzip",
+    });
+    expect(gzipped.status).toBe(201);
+  });
+
+  it("for a range that a script has not is 416, and says how long it is", async () => {
+    const whole = (await api("GET", "/assets/tidings.js", undefined, { "accept-encoding": "identity" })).text;
+    for (const range of ["bytes=99999999-", "bytes=5-2"]) {
+      const { status, headers } = await api("GET", "/assets/tidings.js", undefined, { range });
+      expect([status, headers.get("content-range")]).toEqual([416, `bytes */${whole.length}`]);
+    }
+    const first = await api("GET", "/assets/tidings.js", undefined, { range: "bytes=0-3" });
+    expect([first.status, first.text]).toEqual([206, whole.slice(0, 4)]);
+  });
+
+  it("for another version of a script is 412", async () => {
+    const { status, json } = await api("GET", "/assets/tidings.js", undefined, { "if-match": '"other"' });
+    expect([status, json.error.code]).toEqual([412, "stale"]);
   });
 
   it("with a URL that is none is 400 in the same words", async () => {
