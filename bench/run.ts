@@ -123,6 +123,9 @@ async function alone(measure: (extent: Extent) => Promise<Section>): Promise<Kep
   const from = Date.now();
   const stolen = stolenSeconds();
   const section = await measure(extent);
+  const { rows, leftOut = [] } = section;
+  // Nor must an empty table take the place of one that was kept.
+  if (rows.length === 0) throw new Error(["none of the peers was measured", ...leftOut].join("; "));
   load.push(loadavg()[0]!);
   const seconds = (Date.now() - from) / 1_000;
   const about: Circumstances = {
@@ -135,7 +138,7 @@ async function alone(measure: (extent: Extent) => Promise<Section>): Promise<Kep
     load: [Math.min(...load), Math.max(...load)],
     stolen: (stolenSeconds() - stolen) / (seconds * cpus().length),
     minutes: seconds / 60,
-    leftOut: section.leftOut ?? [],
+    leftOut,
   };
   return { section, about };
 }

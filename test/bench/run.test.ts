@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 
@@ -15,3 +16,15 @@ it.for([
   expect(stderr.trim().split("\n")).toHaveLength(1);
   expect([status, stdout]).toEqual([2, ""]);
 });
+
+const canMeasure = existsSync("/proc/self/stat") && spawnSync("gcc", ["--version"]).error === undefined;
+
+it.skipIf(!canMeasure)(
+  "the bench, which needs Linux and gcc, takes a table without rows for a failure",
+  () => {
+    const args = [BENCH, "--only=compression", "--peers=floor", "--turns=1"];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    expect(stderr).toContain("compression: Error: none of the peers was measured");
+    expect([status, stdout]).toEqual([1, ""]);
+  },
+);
