@@ -1,4 +1,6 @@
 /** What the commands here are told: wrong flags end them with 2, and a line that says what is wrong. */
+import { accessSync, constants, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { type ParseArgsConfig, parseArgs } from "node:util";
 
 export function refuse(message: string): never {
@@ -8,14 +10,44 @@ export function refuse(message: string): never {
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
-/** `parseArgs`, for whoever reads the terminal. */
+/** `parseArgs`, for whoever reads the terminal: `--help` lists the flags, and ends with 0. */
 export function readFlags<const O extends Options>(
   options: O,
 ): ReturnType<typeof parseArgs<{ options: O }>>["values"] {
+  const flags = listed(options);
+  if (process.argv.includes("--help")) {
+    console.log(`${flags}\n\ndocs/faults.md says more.`);
+    process.exit();
+  }
   try {
     return parseArgs({ options }).values;
   } catch (error) {
-    return refuse((error as Error).message);
+    return refuse(`${(error as Error).message}\n${flags}`);
+  }
+}
+
+function listed(options: Options): string {
+  const lines = Object.entries(options).map(([name, { type, default: value = "", multiple }]) => {
+    const unset = String(value) === "" ? "" : `  (default: ${value})`;
+    return `  --${name}${type === "string" ? " …" : ""}${multiple ? ", more than once" : ""}${unset}`;
+  });
+  return ["The flags:", ...lines].join("\n");
+}
+
+/** Before anything begins: what is found is not to be lost at the end. */
+export function writableFile(flag: string, path: string | undefined): void {
+  if (path === undefined) return;
+  writableFolder(flag, dirname(path), path);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) refuse(`${flag}: ${path} is a folder`);
+}
+
+/** @param named what the flag said, where that is a file in it */
+export function writableFolder(flag: string, folder: string, named: string = folder): void {
+  try {
+    if (!statSync(folder).isDirectory()) throw new Error("it is no folder");
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    refuse(`${flag}: ${named} cannot be written: ${(error as Error).message}`);
   }
 }
 

@@ -123,7 +123,15 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
       Object.values(verdict).some((found) => found.length > 0) ||
       faults.some(({ toEquality }) => toEquality.includes(null));
     if (options.evidence && isWrong) {
-      writeFileSync(options.evidence, JSON.stringify({ ledger: [...newsroom.ledger], store, traces: seen }));
+      try {
+        writeFileSync(
+          options.evidence,
+          JSON.stringify({ ledger: [...newsroom.ledger], store, traces: seen }),
+        );
+      } catch (error) {
+        // The verdict matters more.
+        options.tell(`${options.evidence} could not be written: ${error}`);
+      }
     }
     return {
       bus,

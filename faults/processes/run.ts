@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { atExit } from "../../test/support/at-exit.ts";
 import { launchBrowser } from "../../test/support/browser.ts";
 import { endOnSignals } from "../ending.ts";
-import { oneOf, readFlags, wholeNumber } from "../flags.ts";
+import { oneOf, readFlags, refuse, wholeNumber, writableFile, writableFolder } from "../flags.ts";
 import { need } from "../needs.ts";
 import { FAULTS } from "./faults.ts";
 import { BREACHES, breaches, machine, type Report, toMarkdown } from "./report.ts";
@@ -41,6 +41,10 @@ const number = (name: "schedules" | "faults" | "readers" | "tabs" | "seed" | "pa
 const [schedules, faults, readers] = [number("schedules", 1), number("faults"), number("readers", 1)];
 const [tabs, seed, parallel] = [number("tabs"), number("seed"), number("parallel", 1)];
 for (const name of values.only) oneOf("--only", name, Object.keys(FAULTS));
+writableFile("--json", values.json);
+writableFile("--markdown", values.markdown);
+writableFolder("--evidence", values.evidence);
+const outcomes = values.merge.flatMap(earlier);
 need("postgres", ...buses, ...(tabs > 0 ? (["chromium"] as const) : []));
 /** What makes the same schedules again, whichever of them. */
 const same = `--faults ${faults} --readers ${readers} --tabs ${tabs}${values.only.map((name) => ` --only "${name}"`).join("")}`;
@@ -50,10 +54,16 @@ const queue = Array.from({ length: schedules * buses.length }, (_, n) => ({
   bus: buses[n % buses.length]!,
   seed: seed + n,
 }));
-const outcomes: Outcome[] = values.merge.flatMap(
-  (file) => (JSON.parse(readFileSync(file, "utf8")) as Report).outcomes,
-);
 const browser = tabs > 0 ? await launchBrowser(folderOfBrowser()) : undefined;
+
+/** What a report of before found. */
+function earlier(file: string): readonly Outcome[] {
+  try {
+    return (JSON.parse(readFileSync(file, "utf8")) as Report).outcomes;
+  } catch (error) {
+    return refuse(`--merge: ${file} is no report: ${(error as Error).message}`);
+  }
+}
 
 async function worker(): Promise<void> {
   for (let one = queue.shift(); one; one = queue.shift()) {
@@ -106,8 +116,14 @@ function folderOfBrowser(): string {
 function save(): void {
   const command = `npm run faults -- --buses ${values.buses} --schedules ${schedules} --seed ${seed} --parallel ${parallel} ${same}`;
   const report: Report = { command, machine: machine(), outcomes };
-  if (values.json) writeFileSync(values.json, `${JSON.stringify(report)}\n`);
-  if (values.markdown) writeFileSync(values.markdown, toMarkdown(report));
+  try {
+    if (values.json) writeFileSync(values.json, `${JSON.stringify(report)}\n`);
+    if (values.markdown) writeFileSync(values.markdown, toMarkdown(report));
+  } catch (error) {
+    // The schedules that are left are worth more; it is tried again after each, and all is printed at the end.
+    console.error("the report could not be written:", error);
+    process.exitCode = 1;
+  }
 }
 
 await Promise.all(Array.from({ length: parallel }, worker));

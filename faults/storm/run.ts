@@ -22,11 +22,11 @@ const values = readFlags({
 const seconds = ({ p50, p99, last }: Spread) => [p50, p99, last].map((ms) => `${(ms / 1000).toFixed(1)} s`);
 const plain = ({ p50, p99, last }: Spread) => [p50, p99, last].map(String);
 
-console.log(`${availableParallelism()} cores, load ${loadavg()[0]!.toFixed(1)} before`);
 const [readers, postsPerSecond, processes] = (["readers", "posts-per-second", "processes"] as const).map(
   (name) => wholeNumber(`--${name}`, values[name], { least: 1 }),
 ) as [number, number, number];
 const endings = values.endings.split(",").map((name) => oneOf("--endings", name, ENDINGS));
+console.log(`${availableParallelism()} cores, load ${loadavg()[0]!.toFixed(1)} before`);
 for (const ending of endings) {
   const outcome = await runStorm({ ending, readers, postsPerSecond, processes });
   const rows = [

@@ -378,6 +378,17 @@ describe("channels of another CMS", () => {
     reader.terminate();
   });
 
+  it("take as many posts as one update may hold, and no more", async () => {
+    const ids = Array.from({ length: 10_001 }, (_, n) => `post-${n}`);
+    const path = `/api/channels/many-${count}/updates`;
+    const { status, json } = await api("POST", path, { removals: ids });
+    expect([status, json.error.code, json.error.field]).toEqual([413, "too_large", "removals"]);
+    expect(json.error.message).toContain("10001");
+    expect((await api("POST", path, { removals: ids.slice(1) })).status).toBeLessThan(300);
+    const renders = ids.map((post) => ({ id: post, show: true, content: "<p>x</p>" }));
+    expect((await api("POST", path, { renders })).status).toBe(413);
+  });
+
   it("take ids such as __proto__ as any other", async () => {
     const start = (await api("GET", "/api/channels/proto")).json.cursor;
     const body =

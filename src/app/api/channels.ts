@@ -10,11 +10,21 @@ import type { PageParams } from "./pages.ts";
 
 const Update = z.strictObject({ renders: z.unknown().optional(), removals: z.unknown().optional() });
 
-/** The update in a body `{ renders?, removals? }`, of which one must be there. Throws `invalid`. */
+/** What each costs the process is little, but nobody is sent anything meanwhile. */
+const MAX_POSTS = 10_000;
+
+/** The update in a body `{ renders?, removals? }`, of which one must be there. Throws `invalid` and `too_large`. */
 export function updateIn(body: unknown): Draft {
   const { renders, removals } = parse(Update, body);
   if (renders === undefined && removals === undefined) {
     throw new TidingsError("invalid", "the body must hold renders, removals, or both", { field: "body" });
+  }
+  for (const [field, posts] of Object.entries({ renders, removals })) {
+    const count = typeof posts === "object" && posts !== null ? Object.keys(posts).length : 0;
+    if (count > MAX_POSTS) {
+      const what = `${field} holds ${count} posts; send at most ${MAX_POSTS} in one update`;
+      throw new TidingsError("too_large", what, { field });
+    }
   }
   return draftUpdate(renders ?? {}, removals ?? []);
 }
