@@ -6,6 +6,8 @@ import type { Extent, Row, Section } from "../section.ts";
 import type { Prepared } from "../servers/updates.ts";
 
 const READERS = 100;
+/** Before each burst, for what other sites' turns left of the caches. */
+const WAKE_UP_SECONDS = 0.2;
 
 interface Site {
   readonly id: string;
@@ -57,6 +59,7 @@ export async function flat(kind: "memory" | "SQLite", { turns, tell, isFull }: E
     for (let turn = 1; turn <= turns; turn++) {
       tell(`flatness over ${kind}, turn ${turn} of ${turns}`);
       for (const { site, server, load } of running) {
+        await load.burst(1, WAKE_UP_SECONDS);
         const cpu = server.cpu();
         const burst = await load.burst(1, seconds);
         const [perUpdate, ms, of] = cells.get(site.id)!;

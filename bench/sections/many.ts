@@ -1,14 +1,11 @@
 /** Many readers of one page, and many pages with one reader each, in one `tidings serve`. */
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { folder, post, startLoad, startServer } from "../processes.ts";
+import { existsSync, readFileSync } from "node:fs";
+import { post, startLoad, startServer } from "../processes.ts";
 import type { Extent, Section } from "../section.ts";
-import { CLI } from "../serve.ts";
-import { cpuSeconds } from "../usage.ts";
+import { serve, TOKEN } from "../serve.ts";
 
-const TOKEN = "a-token-for-the-bench";
-/** What server and client have open besides sockets of readers. */
-const OTHER_FILES = 500;
+/** What server and client have open besides sockets of readers; `tidings serve` itself keeps 100 (src/app/open-files.ts). */
+const OTHER_FILES = 150;
 const MOST = Math.min(20_000, openFiles() - OTHER_FILES);
 const IDLE_SECONDS = 10;
 
@@ -62,14 +59,9 @@ export async function many({ turns, tell }: Extent): Promise<Section> {
 }
 
 async function measure({ path, readers }: Site): Promise<number[]> {
-  const server = await startServer((port) => ({
-    command: [process.execPath, CLI, "serve", "--host", "127.0.0.1", "--port", String(port)],
-    env: {
-      TIDINGS_DATA: mkdtempSync(join(folder, "many-")),
-      TIDINGS_TOKEN: TOKEN,
-      TIDINGS_TRUSTED_HTML: "true", // the load client's marks are no HTML for readers
-    },
-  }));
+  const server = await startServer(
+    serve({ TIDINGS_TRUSTED_HTML: "true" }), // the load client's marks are no HTML for readers
+  );
   const load = startLoad({
     port: server.port,
     publish: "/api/channels/live/updates",
@@ -77,6 +69,10 @@ async function measure({ path, readers }: Site): Promise<number[]> {
     header: `Authorization: Bearer ${TOKEN}\r\n`,
   });
   const others = startLoad({ port: server.port, publish: "" });
+  /** All answer the server's pings: whoever does not is let go. */
+  const idle = async (seconds: number) => {
+    await Promise.all([load.idle(seconds), others.idle(seconds)]);
+  };
   try {
     const isOnePage = !path.includes("%d");
     await load.open(100, "/ws/channel/live/?cursor=");
@@ -84,11 +80,11 @@ async function measure({ path, readers }: Site): Promise<number[]> {
     const [rss, cpu] = [server.rss(), server.cpu()];
     const { perSecond } = await (isOnePage ? load : others).open(readers - 100, path);
     const entering = (server.cpu() - cpu) / (readers - 100);
-    await load.idle(2);
+    await idle(2);
     const grown = (server.rss() - rss) / (readers - 100);
-    const before = cpuSeconds(server.pid);
-    await load.idle(IDLE_SECONDS);
-    const idle = (cpuSeconds(server.pid) - before) / IDLE_SECONDS;
+    const before = server.cpu();
+    await idle(IDLE_SECONDS);
+    const waiting = (server.cpu() - before) / IDLE_SECONDS;
     const published = server.cpu();
     const burst = await load.burst(1, 3);
     const update = (server.cpu() - published) / burst.updates;
@@ -96,7 +92,7 @@ async function measure({ path, readers }: Site): Promise<number[]> {
       perSecond,
       entering * 1e6,
       grown / 1024,
-      idle * 1e3,
+      waiting * 1e3,
       update * 1e3,
       (burst.sec / burst.updates) * 1e3,
     ];
