@@ -162,8 +162,10 @@ export interface Paced {
  */
 export interface Load {
   open(count: number, path: string): Promise<{ readonly sec: number; readonly perSecond: number }>;
-  /** Readers that never read. */
+  /** Readers that do not read. */
   openDeaf(count: number, path: string): Promise<unknown>;
+  /** They read after all, until nothing has come for so long: how much it was, and how many the server has let go. */
+  wakeDeaf(seconds: number): Promise<{ readonly bytes: number; readonly letGo: number }>;
   burst(outstanding: number, seconds: number): Promise<Burst>;
   pace(perSecond: number, count: number): Promise<Paced>;
   idle(seconds: number): Promise<unknown>;
@@ -225,6 +227,7 @@ export function startLoad(options: LoadOptions): Load {
   return {
     open: (count, path) => ask(`open ${count} ${OPENED_AT_ONCE} ${path}`),
     openDeaf: (count, path) => ask(`deaf ${count} ${path}`),
+    wakeDeaf: (seconds) => ask(`wake ${seconds}`),
     burst: (outstanding, seconds) => askWhole(`burst ${outstanding} ${seconds}`),
     pace: (perSecond, count) => askWhole(`pace ${perSecond} ${count}`),
     idle: (seconds) => askWhole(`idle ${seconds}`),

@@ -9,7 +9,8 @@
 // each reader must get each number once: what is repeated or unknown is counted in "bad", what is missing is an error.
 //
 //   open <count> <at once> <path>   opens readers; %d in the path is the reader's index. {sec, ends}
-//   deaf <count> <path>             opens readers that never read what they are sent, and are not counted
+//   deaf <count> <path>             opens readers that do not read what they are sent, and are not counted
+//   wake <seconds>                  the deaf read, and throw away, until nothing has come for so long. {bytes, letGo}
 //   burst <window> <seconds>        publishes back to back, with at most <window> updates not yet with every reader.
 //                                   {sec, updates, deliveries, reads, bytes, clientCpu}
 //   pace <per second> <count>       publishes at a steady pace; milliseconds from the time an update was due until
@@ -34,7 +35,7 @@
 #include <unistd.h>
 
 enum { RING = 1 << 12, PUBLISHERS = 8, MAX_FRAME = 1 << 24, DIGITS = 10 };
-enum { OPENING, UPGRADING, GREETING, READING, GONE };
+enum { OPENING, UPGRADING, GREETING, READING, AWAKE, GONE };
 #define MARK "SEQ"
 
 typedef struct {
@@ -46,7 +47,7 @@ typedef struct {
 } reader_t;
 
 static reader_t *readers;
-static int total, counting, ready, gone, opening, opened, at_once;
+static int total, counting, ready, gone, let_go, opening, opened, at_once;
 static const char *path;
 static int epoll, port, wants_deflate, is_socketio;
 static const char *publish_path;
@@ -59,7 +60,7 @@ static int publishers[PUBLISHERS], busy[PUBLISHERS];
 static int64_t published, complete;           // updates sent, and with every reader
 static uint32_t arrived[RING];                // readers that have update n % RING
 static double due[RING], half_at[RING], last_at[RING];
-static uint64_t deliveries, reads, bytes, bad;
+static uint64_t deliveries, reads, bytes, bad, thrown_away;
 
 static double now(void) {
   struct timespec t;
@@ -88,11 +89,16 @@ static void fail(const char *format, ...) {
 static int dial(int is_deaf) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1, small = 4096;
   if (fd < 0) fail("socket: %s", strerror(errno));
+  // As on Ethernet: loopback's segments are so large that the server's system would keep 3 MB for each that does not read.
+  int segment = 1460;
   // Closing forgets the port at once: so many would wait in TIME_WAIT otherwise.
   struct linger abrupt = {1, 0};
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &abrupt, sizeof abrupt);
-  if (is_deaf) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  if (is_deaf) {
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+  }
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   if (connect(fd, (void *)&address, sizeof address) < 0 && errno != EINPROGRESS) fail("connect: %s", strerror(errno));
   return fd;
@@ -254,10 +260,21 @@ static void on_response(reader_t *r, double t) {
 
 static char buffer[1 << 18];
 
+static void throw_away(reader_t *r) {
+  ssize_t size = recv(r->fd, buffer, sizeof buffer, 0);
+  if (size > 0) thrown_away += size;
+  else if (!size || (errno != EAGAIN && errno != EINTR)) {
+    close(r->fd);
+    r->state = GONE;
+    let_go++;
+  }
+}
+
 static void on_reader(uint64_t id) {
   reader_t *r = &readers[id];
   if (r->state == GONE) return;
   if (r->state == OPENING) return upgrade(r, id);
+  if (r->state == AWAKE) return throw_away(r);
   ssize_t size = recv(r->fd, buffer, sizeof buffer, 0);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (size <= 0) {
@@ -367,6 +384,24 @@ static void open_readers(int count, int many, int is_counted) {
   printf("{\"sec\":%.4f,\"perSecond\":%.0f}\n", sec, count / sec);
 }
 
+// What the server has closed ends only behind all that was sent before, or with an error.
+static void wake(double seconds) {
+  thrown_away = 0;
+  for (int i = 0; i < total; i++)
+    if (!readers[i].counts && readers[i].state == READING) {
+      readers[i].state = AWAKE;
+      watch(EPOLL_CTL_ADD, readers[i].fd, EPOLLIN, i);
+    }
+  uint64_t seen = 0;
+  double start = now();
+  for (double t = start, came = start; t - came < seconds; t = now()) {
+    turn(20);
+    if (thrown_away != seen) seen = thrown_away, came = t;
+    if (t - start > 60) fail("what the deaf are sent does not end");
+  }
+  printf("{\"sec\":%.4f,\"bytes\":%llu,\"letGo\":%d}\n", now() - start, (unsigned long long)thrown_away, let_go);
+}
+
 static void settle(void) {
   double start = now();
   while (complete < published) {
@@ -441,6 +476,7 @@ int main(int argc, char **argv) {
     while (turn(0) > 0) {}  // what has come while nothing was asked
     if (sscanf(line, "open %d %d %n", &count, &many, &at) == 2 && at) path = strdup(line + at), open_readers(count, many, 1);
     else if (sscanf(line, "deaf %d %n", &count, &at) == 1 && at) path = strdup(line + at), open_readers(count, 64, 0);
+    else if (sscanf(line, "wake %lf", &seconds) == 1) wake(seconds);
     else if (sscanf(line, "burst %d %lf", &count, &seconds) == 2) burst(count, seconds);
     else if (sscanf(line, "pace %lf %d", &seconds, &count) == 2) pace(seconds, count);
     else if (sscanf(line, "idle %lf", &seconds) == 1) {

@@ -1,5 +1,10 @@
-/** What the servers on `node:http` have in common: `POST /publish/<channel>` on the port that `PORT` names. */
+/**
+ * What the servers on `node:http` have in common: `POST /publish/<channel>` on the port that `PORT` names, and
+ * `GET /memory`: how many bytes of JavaScript's live, buffers among them.
+ */
 import { createServer, type Server } from "node:http";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 /** `/ws/channel/live/?cursor=` and `/publish/live` are of the channel `live`. */
 export function channelOf(url: string): string {
@@ -18,6 +23,7 @@ export function listen(
   server: Server = createServer(),
 ): Server {
   server.on("request", async (request, response) => {
+    if (request.url === "/memory") response.end(String(await memory()));
     if (request.method !== "POST" || !request.url!.startsWith("/publish/")) return;
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -30,4 +36,16 @@ export function listen(
   });
   server.keepAliveTimeout = 600_000;
   return server.listen(LISTEN);
+}
+
+async function memory(): Promise<number> {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  for (let i = 0; i < 3; i++) {
+    collect();
+    // What was dropped with them, and is freed in a turn of its own.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }

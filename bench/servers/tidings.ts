@@ -26,6 +26,8 @@ const server = createServer(async (request, response) => {
     response.writeHead(204).end();
   } else if (request.url === "/cursor") {
     response.end((await log.heads(["live"]))[0]);
+  } else if (request.url === "/stats") {
+    response.end(JSON.stringify(hub.stats()));
   }
 });
 attachWebSocket(server, hub);
