@@ -10,6 +10,7 @@ import type { Hub } from "../hub/hub.ts";
 import { trackConnections } from "./connections.ts";
 import { fallbackRoutes } from "./fallbacks.ts";
 import { sendError } from "./http.ts";
+import { readJson } from "./json-bodies.ts";
 import { type Listening, listen } from "./listen.ts";
 import { boundConnections } from "./open-files.ts";
 import { BoundedResponse } from "./response.ts";
@@ -78,9 +79,6 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
     },
     forceCloseConnections: "idle",
-    // `__proto__` is an id like any other; bodies are read by their own keys only.
-    onProtoPoisoning: "ignore",
-    onConstructorPoisoning: "ignore",
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     rewriteUrl: ({ url = "" }) => rewritePath(url),
     frameworkErrors: (error, request, reply) => {
@@ -89,6 +87,7 @@ export function createReaderServer(options: ReaderServerOptions): ReaderServer {
     },
   });
   app.setErrorHandler(sendError);
+  readJson(app);
   takeTurns(app);
   refuseUnreadBodies(app);
   hurryStrangers(app);

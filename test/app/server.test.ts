@@ -279,6 +279,21 @@ describe("a malformed request", () => {
     expect([status, json.error.code]).toEqual([412, "stale"]);
   });
 
+  it("in another encoding than UTF-8 is 400, and nothing is lost without a word", async () => {
+    const json = { "content-type": "application/json" };
+    for (const encoding of ["latin1", "utf16le"] as const) {
+      const body = Buffer.from(JSON.stringify(text("Zürich")), encoding);
+      const answer = await api("POST", `/api/pages/${id}/posts`, body, json);
+      expect([answer.status, answer.json.error]).toEqual([
+        400,
+        { code: "invalid", field: "body", message: expect.stringContaining("UTF-8") },
+      ]);
+    }
+    const body = Buffer.from(`\ufeff${JSON.stringify(text("Zürich"))}`);
+    const { status, json: made } = await api("POST", `/api/pages/${id}/posts`, body, json);
+    expect([status, made.content[0].value]).toEqual([201, "Zürich"]);
+  });
+
   it("with a URL that is none is 400 in the same words", async () => {
     const { status, json } = await api("GET", "/api/pages/%ff");
     expect([status, json.error.code, json.error.field]).toEqual([400, "invalid", "url"]);
