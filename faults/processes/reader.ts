@@ -307,8 +307,6 @@ export async function startReader({ name, channel, transport, hosts }: ReaderOpt
         last = (JSON.parse(text) as Frame).cursor ?? last;
         receive(text);
         if (retry) return;
-        // A reset was told: the page is being fetched.
-        while (buffer && !connection.signal.aborted) await wait(50);
         if (last === asked) await wait(500);
       }
     },

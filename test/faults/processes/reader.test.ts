@@ -73,6 +73,33 @@ for (const [what, told, when] of DOUBTED) {
   });
 }
 
+it("a reader that polls goes on polling while it fetches the page: an epoch may begin meanwhile", async () => {
+  const polls: string[] = [];
+  let page = "e.5";
+  const server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url!, "http://host");
+    if (!pathname.startsWith("/updates/"))
+      return void response.end(`<div id="live-posts" data-channel-id="news" data-cursor="${page}"></div>`);
+    const cursor = searchParams.get("cursor")!;
+    polls.push(cursor);
+    page = "f.8";
+    // The store was killed after it had told of the reset.
+    if (cursor === "e.5") response.end(JSON.stringify(frame("e.7", { reset: true })));
+    else if (cursor === "e.7") response.end(JSON.stringify(frame("f.8", { renders: { a: post } })));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const reader = await startReader({ name: "r", channel: "news", transport: "polling", hosts: [host] });
+  onTestFinished(() => reader.end());
+  await eventually(() => expect(reader.trace().steps.at(-1)?.seq).toBe(8));
+  expect(polls.slice(0, 2)).toEqual(["e.5", "e.7"]);
+  expect(reader.resets).toBe(1);
+});
+
 const LOOKS: readonly [what: string, show: boolean, content: string, seen: Sighting["seen"]][] = [
   ["a post shown without its text", true, "<p></p>", "blank"],
   ["a hidden post with its text", false, "<p>⟦1⟧</p>", 1],
