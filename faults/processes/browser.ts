@@ -4,6 +4,8 @@ import type { Sighting, Standing, Step, Trace } from "./judge.ts";
 
 export interface BrowserReader {
   readonly name: string;
+  /** Times that it was told to fetch its page anew, and began to. */
+  readonly resets: number;
   trace(): Promise<Trace>;
   end(): Promise<void>;
 }
@@ -23,8 +25,17 @@ export async function openBrowserReader(browser: Browser, name: string, url: str
     await context.close();
     throw error;
   });
+  /** The heads that it was told of: it may ask more than once for each. */
+  const heads = new Set<string>();
+  tab.on("request", (request) => {
+    const head = new URL(request.url()).searchParams.get("at");
+    if (head !== null) heads.add(head);
+  });
   return {
     name,
+    get resets() {
+      return heads.size;
+    },
     async trace() {
       const seen = await tab.evaluate(() => (globalThis as unknown as { seen(): Seen }).seen());
       return { reader: name, ...seen, away: [] };

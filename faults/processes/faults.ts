@@ -1,6 +1,7 @@
 /** What can go wrong, kind by kind: each begins, lasts, and is healed. */
 import { setTimeout as wait } from "node:timers/promises";
 import type { Random } from "../random.ts";
+import { openHistory } from "./history.ts";
 import type { Link } from "./network.ts";
 import type { Noise } from "./noise.ts";
 import { type Reader, TRANSPORTS } from "./reader.ts";
@@ -15,10 +16,12 @@ export interface World {
 }
 
 /** What it is done to: no two faults have hold of one thing at a time. */
-export type Victim = "server" | "store" | "bus" | "readers";
+export type Victim = "server" | "every server" | "store" | "bus" | "readers";
 
 interface FaultKind {
   readonly victim: Victim;
+  /** What else it has hold of. */
+  readonly also?: readonly Victim[];
   /** Milliseconds. */
   readonly lasts: readonly [min: number, max: number];
   /** Resolves when all is as it was. */
@@ -38,6 +41,10 @@ const freeze = (way: Link, ms: number) => during(ms, way.freeze, way.mend);
 function some({ readers, random }: World): readonly Reader[] {
   return readers.filter(() => random.chance(1 / 3));
 }
+
+/** How long a history is waited for that has something to forget. */
+const DELETION_WITHIN_MS = 20_000;
+const LOOKED_AT_MS = 500;
 
 /** By what the report calls it. */
 export const FAULTS: Readonly<Record<string, FaultKind>> = {
@@ -177,6 +184,41 @@ export const FAULTS: Readonly<Record<string, FaultKind>> = {
     lasts: [0, 0],
     async run(world) {
       for (const reader of some(world)) reader.move(world.random.pick(TRANSPORTS));
+    },
+  },
+  "history purged": {
+    victim: "store",
+    also: ["every server", "readers"],
+    lasts: [2_000, 4_000],
+    async run(world, ms) {
+      const { site } = world;
+      const history = await openHistory(site.store.url);
+      const asleep = some(world);
+      const sleepOn = (more: number) => {
+        for (const reader of asleep) reader.sleep(more + 2 * LOOKED_AT_MS);
+        return wait(more);
+      };
+      try {
+        const before = await history.newest();
+        // Chromium's pages do not sleep at will.
+        site.balancer.cut();
+        await sleepOn(ms);
+        const end = Date.now() + DELETION_WITHIN_MS;
+        while (Date.now() < end && !(await history.hasDeletedSince(before))) await sleepOn(LOOKED_AT_MS);
+        const sleeping = setInterval(sleepOn, LOOKED_AT_MS, LOOKED_AT_MS);
+        try {
+          await history.purge();
+          // Who was there meanwhile still knows the updates of these seconds, and would answer from memory.
+          await Promise.all(site.servers.map((server) => server.stop().then(server.start)));
+        } finally {
+          clearInterval(sleeping);
+        }
+        // Of who is asleep when it is healed nobody takes the time.
+        await wait(3 * LOOKED_AT_MS);
+      } finally {
+        site.balancer.mend();
+        await history.close();
+      }
     },
   },
 };

@@ -34,7 +34,7 @@ export function toMarkdown({ command, machine: size, outcomes }: Report): string
       total(own, ({ changes }) => changes),
       total(own, ({ readers, tabs }) => readers + tabs),
       total(own, ({ reconnects }) => reconnects),
-      total(own, ({ resets }) => resets),
+      total(own, ({ resets, pageResets = 0 }) => resets + pageResets),
       ...BREACHES.map((name) => total(own, ({ verdict }) => verdict[name].length)),
       megabytes(Math.max(...own.flatMap(({ peakMemory }) => Object.values(peakMemory)))),
     ];

@@ -49,7 +49,10 @@ export interface Outcome {
   readonly readers: number;
   readonly tabs: number;
   readonly reconnects: number;
+  /** Times that a reader's cursor did not hold. */
   readonly resets: number;
+  /** The same, of pages in Chromium; absent in reports from before they were counted. */
+  readonly pageResets?: number;
   readonly faults: readonly Happened[];
   readonly verdict: Verdict & { readonly wrongAnswers: readonly string[] };
   /** Bytes, by process. */
@@ -144,6 +147,7 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
       tabs,
       reconnects: readers.reduce((sum, { attempts }) => sum + attempts - 1, 0),
       resets: readers.reduce((sum, { resets }) => sum + resets, 0),
+      pageResets: pages.reduce((sum, { resets }) => sum + resets, 0),
       faults,
       verdict: { ...verdict, wrongAnswers: newsroom.wrong },
       peakMemory: Object.fromEntries(
@@ -202,9 +206,12 @@ export async function runFaults(
   let last = Date.now();
   for (const { name, after, lasts, server } of planned) {
     await wait(Math.max(0, last + after - Date.now()));
-    const { victim, run } = FAULTS[name]!;
-    const thing = victim === "server" ? `server ${server}` : victim;
-    await held.get(thing);
+    const { victim, also = [], run } = FAULTS[name]!;
+    const things = [victim, ...also].flatMap((one) => {
+      if (one === "every server") return site.servers.map((_, n) => `server ${n}`);
+      return one === "server" ? `server ${server}` : one;
+    });
+    await Promise.all(things.map((thing) => held.get(thing)));
     last = Date.now();
     const began = last;
     const one = run(world, lasts, site.servers[server]!).then(() => {
@@ -214,7 +221,7 @@ export async function runFaults(
     });
     // Whoever waits for all hears of it. Until then nobody waits, and Node would end every schedule.
     one.catch(() => {});
-    held.set(thing, one);
+    for (const thing of things) held.set(thing, one);
     running.push(one);
   }
   return Promise.all(running);

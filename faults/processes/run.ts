@@ -84,7 +84,7 @@ async function worker(): Promise<void> {
       outcomes.push(outcome);
       const counts = BREACHES.map((name) => `${outcome.verdict[name].length} ${name}`).join(", ");
       console.log(
-        `${one.bus}, seed ${one.seed}: ${outcome.faults.length} faults in ${outcome.seconds} s, ${outcome.changes} changes, ${outcome.reconnects} reconnects: ${counts}`,
+        `${one.bus}, seed ${one.seed}: ${outcome.faults.length} faults in ${outcome.seconds} s, ${outcome.changes} changes, ${outcome.reconnects} reconnects, ${outcome.resets} resets and ${outcome.pageResets} in Chromium: ${counts}`,
       );
       if (breaches(outcome) > 0) {
         for (const name of BREACHES)

@@ -36,3 +36,13 @@ it("tells under which load the times were taken, least to most", () => {
 it("leaves it out when no schedule has kept it", () => {
   expect(head(undefined)).toBe("Made by `npm run faults` on 2 cores.");
 });
+
+it("counts the resets of readers and of pages in Chromium, also where those were not counted yet", () => {
+  const outcomes = [
+    { ...outcome, resets: 3, pageResets: 2 },
+    { ...outcome, resets: 4 },
+  ];
+  expect(toMarkdown({ command: "npm run faults", machine: "2 cores", outcomes })).toContain(
+    "| redis | 2 | 0 | 20 | 8 | 4 | 9 |",
+  );
+});

@@ -63,3 +63,23 @@ for (const [bus, { seed, only }] of Object.entries(SHORT) as [BusKind, (typeof S
     });
   });
 }
+
+describeWith("postgres", () => {
+  describeWith("redis", () => {
+    it("readers and pages whose history was purged meanwhile fetch the page anew", async () => {
+      const outcome = await runSchedule({
+        bus: "redis",
+        seed: 5,
+        only: ["history purged"],
+        faults: 2,
+        readers: 15,
+        tabs: 1,
+        browser,
+        tell() {},
+      });
+      expect(outcome.verdict).toEqual(clean);
+      expect(outcome.resets).toBeGreaterThan(0);
+      expect(outcome.pageResets).toBeGreaterThan(0);
+    }, 240_000);
+  });
+});
