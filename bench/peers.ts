@@ -37,6 +37,7 @@ const NCHAN = [
 export const PEERS: readonly Peer[] = [
   { id: "ws", name: "`ws`, a loop", start: onNode("ws-loop"), readersAt },
   { id: "tidings", name: "**Tidings** on Node", start: onNode("tidings"), readersAt: withCursor },
+  { id: "node-floor", name: "Node, framed once and joined", start: onNode("node-floor"), readersAt },
   {
     id: "floor",
     name: "C, joined writes",
