@@ -61,7 +61,7 @@ export async function slow({ isFull, turns, includes, tell }: Extent): Promise<S
     about:
       "Two servers alike, one of them with readers on the page that stop reading once they are in, through the same updates to one post. " +
       "How much more the one's memory grows with these updates than the other's, for each that does not read: what JavaScript holds after a " +
-      "collection, buffers among it, and the process's memory (RSS). How many MB came late to each once they read again: Tidings leaves who does not read at 256 kB and tells " +
+      "collection, buffers among it, and the process's memory (RSS). How many MB came late to each once they read again: Tidings leaves who does not read at 16 kB and tells " +
       "what they missed when they read; the loop's queue for each holds all, without a bound (here under a GB for all). How many had been let go till then. And the p99 of the last of those that read (ms, 10 " +
       "updates of 1 kB or 4 of 50 kB a second, the two servers in turns) without and with the others beside them. The system of the server holds some 60 kB more for each: what they are sent comes in segments as on Ethernet.",
     columns: [

@@ -8,7 +8,7 @@ const IDLE_SECONDS = 60;
 /** Bun's own default, in bytes. What is sent or published to a socket that holds more is dropped. */
 const BACKPRESSURE_LIMIT = 16 * 1024 * 1024;
 /**
- * Bun does not tell to whom it dropped what was published, so nothing may be: a socket holds the hub's 256 kB at most, the 32
+ * Bun does not tell to whom it dropped what was published, so nothing may be: a socket holds the hub's 16 kB at most, the 32
  * frames of up to 16 kB that Bun keeps until it writes, and what is published now, in UTF-16 code units (of 3 bytes at most).
  */
 const MAX_PUBLISHED_LENGTH = 1_000_000;

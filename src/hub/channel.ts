@@ -6,8 +6,12 @@ import { type Frames, newFrames } from "./frames.ts";
 import type { Rounds } from "./rounds.ts";
 import type { Steps } from "./steps.ts";
 
-/** A reader whose socket holds more than this is left to catch up when it has drained. */
-const MAX_BUFFERED_BYTES = 256 * 1024;
+/**
+ * A reader whose socket holds more than this is left to catch up when it has drained: the system holds as much and more
+ * by then, and each update that waits behind it costs the process about 50 bytes, however many share its frame. Node tells
+ * of no drain below 64 kB: whoever lags with less is seen with the other laggards.
+ */
+const MAX_BUFFERED_BYTES = 16 * 1024;
 /** What a reader may say in one window; more closes with 1008, a larger message with 1009. */
 const MAX_MESSAGES = 60;
 const MESSAGES_WINDOW_MS = 30_000;
