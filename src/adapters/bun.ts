@@ -42,6 +42,8 @@ export interface BunSocketHandlers {
   message(socket: BunSocket, message: string | Uint8Array): void | Promise<void>;
   drain?(socket: BunSocket): void | Promise<void>;
   close?(socket: BunSocket, code: number, reason: string): void | Promise<void>;
+  ping?(socket: BunSocket, data: Uint8Array): void | Promise<void>;
+  pong?(socket: BunSocket, data: Uint8Array): void | Promise<void>;
 }
 
 export type BunFetch = (request: Request, server: BunServer) => BunAnswer | Promise<BunAnswer>;
@@ -139,6 +141,14 @@ export function bunWebSocket(
         if (!(socket.data instanceof Seat)) return others?.close?.(socket, code, reason);
         socket.data.reader?.closed();
       },
+      ping(socket, data) {
+        if (!(socket.data instanceof Seat)) return others?.ping?.(socket, data);
+        socket.data.reader?.message(0);
+      },
+      pong(socket, data) {
+        if (!(socket.data instanceof Seat)) return others?.pong?.(socket, data);
+        socket.data.pong();
+      },
     } as Required<BunSocketHandlers>,
   };
 }
@@ -159,10 +169,10 @@ function publishing(server: BunServer, prefix: string): Transport<string> {
     topics: {
       subscribe: (connection, topic) => (connection as Seat).socket!.subscribe(prefix + topic),
       unsubscribe(connection, topic) {
-        const { socket } = connection as Seat;
+        const seat = connection as Seat;
         // What is sent makes Bun write first what was published: up to 1.4.0, unsubscribing forgets that.
-        socket!.ping();
-        socket!.unsubscribe(prefix + topic);
+        seat.ping();
+        seat.socket!.unsubscribe(prefix + topic);
       },
       publish(topic, texts) {
         let length = 0;
@@ -181,6 +191,8 @@ class Seat implements Connection<string> {
   #admitted: Admitted<string> | undefined;
   socket: BunSocket | undefined;
   reader: Reader | undefined;
+  /** Pings of ours without an answer. Bun's own are so few that their answers may count. */
+  #pinged = 0;
 
   constructor(admitted: Admitted<string>) {
     this.#admitted = admitted;
@@ -199,6 +211,16 @@ class Seat implements Connection<string> {
   send(text: string): void {
     // 0: it was dropped. A reader must not miss one unknowingly; it comes back with its cursor.
     if (this.socket!.send(text) === 0) this.socket!.terminate();
+  }
+
+  ping(): void {
+    this.#pinged++;
+    this.socket!.ping();
+  }
+
+  pong(): void {
+    if (this.#pinged > 0) this.#pinged--;
+    else this.reader?.message(0);
   }
 
   close(code: number, reason: string): void {

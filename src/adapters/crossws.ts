@@ -15,6 +15,12 @@ export interface CrosswsPeer {
   terminate(): void;
 }
 
+/** What is used of `ws`, which crossws has on Node. */
+interface NodeSocket {
+  on(event: "ping" | "pong", listener: () => void): unknown;
+  pause(): void;
+}
+
 /** The answer that lets a reader in. */
 export interface CrosswsUpgrade {
   readonly context: Record<string, unknown>;
@@ -30,6 +36,8 @@ export interface CrosswsHooks {
   drain(peer: CrosswsPeer): void;
   close(peer: CrosswsPeer): void;
   error(peer: CrosswsPeer): void;
+  ping(peer: CrosswsPeer): void;
+  pong(peer: CrosswsPeer): void;
 }
 
 /** crossws tells of no handshake that failed: what is not open by then gives its place back. */
@@ -50,6 +58,8 @@ export interface CrosswsAdapterOptions {
 /**
  * The hooks of crossws for `/ws/channel/<channel id>/`; upgrades to other paths get 404. Pings, and the size up to which
  * a message is taken in before it is refused, are crossws's own: on Node give it `serverOptions: { maxPayload: 4096 }`.
+ * There `ws` takes what comes after a reader's own close, and throws it away, for half a minute. Where crossws tells of no pings
+ * and pongs (it does on Node, Bun and uWebSockets.js), these are not counted: a stranger may send them without end.
  *
  * @example
  * // h3
@@ -103,8 +113,13 @@ export function crosswsWebSocket(hub: Hub, options: CrosswsAdapterOptions = {}):
 
     open(peer) {
       const answer = (peer.context[ENTERING] as Entering).take();
-      if (answer) readers.set(peer, answer.open(connectionOf(peer)));
-      else peer.close(1011, "the handshake took too long");
+      if (!answer) return peer.close(1011, "the handshake took too long");
+      const reader = answer.open(connectionOf(peer));
+      readers.set(peer, reader);
+      const count = () => reader.message(0);
+      const socket = onNode(peer);
+      socket?.on("ping", count);
+      socket?.on("pong", count);
     },
     message(peer, message) {
       readers.get(peer)?.message(message.uint8Array().byteLength);
@@ -118,11 +133,25 @@ export function crosswsWebSocket(hub: Hub, options: CrosswsAdapterOptions = {}):
     },
     /** What it sent is malformed, or too large: the runtime has sent the code. */
     error: expel,
+    ping: countControl,
+    pong: countControl,
   };
+
+  /** Of pings and pongs crossws tells on Bun, but on Node not of all: there its socket does. Its own are few. */
+  function countControl(peer: CrosswsPeer): void {
+    if (!onNode(peer)) readers.get(peer)?.message(0);
+  }
 }
 
-/** Who sends what it may not has a moment to read the code: it may never answer the close. */
+function onNode({ websocket }: CrosswsPeer): NodeSocket | undefined {
+  return websocket && "on" in websocket ? (websocket as unknown as NodeSocket) : undefined;
+}
+
+/** Who sends what it may not has a moment to read the code: it may never answer the close. It is not read from any more. */
 function expel(peer: CrosswsPeer): void {
+  const socket = onNode(peer);
+  socket?.pause();
+  setImmediate(() => socket?.pause()); // again, for `ws` itself resumes after an error
   setTimeout(() => peer.terminate(), EXPELLED_MS).unref();
 }
 

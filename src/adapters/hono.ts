@@ -42,6 +42,7 @@ const PATH = "/ws/channel/";
 /**
  * A handler for Hono's route `/ws/channel/:id/`, below any base; your middleware comes before it. Give the server the
  * limits shown: larger messages are then not taken in before they are refused, and Bun ends who is silent for 60 s.
+ * On Bun Hono tells of no pings and pongs, so those are not counted there: a stranger may send them without end.
  *
  * @example
  * import { serve, upgradeWebSocket } from "@hono/node-server";

@@ -45,6 +45,9 @@ export type SocketIoAnswer = { readonly ok: true } | ({ readonly ok: false } & R
  * | `tidings:leave` | reader | channel id                                                                       |
  * | `tidings:left`  | server | channel id, close code, reason: the hub let go of the reader                      |
  *
+ * Joins are counted, and what is sent to readers is bounded. What else a socket sends without end (events of any name, pings
+ * and pongs) is your server's to bound: the connection is its.
+ *
  * To join a page again ends the earlier reading of it. A disconnect leaves all pages: join on every `connect`.
  *
  * @example

@@ -5,6 +5,9 @@ import type { Admitted } from "../hub/connection.ts";
 import { MAX_MESSAGE_BYTES, placeOf } from "./paths.ts";
 import { type WsReaders, wsReaders } from "./ws-readers.ts";
 
+/** Of one message, which counts as one: each fragment of a compressed one is inflated for itself. Browsers send such small ones whole. */
+const MAX_FRAGMENTS = 64;
+
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
@@ -67,6 +70,7 @@ export function acceptor(): Acceptor {
     noServer: true,
     clientTracking: false,
     maxPayload: MAX_MESSAGE_BYTES,
+    maxFragments: MAX_FRAGMENTS,
     perMessageDeflate: false,
     // `ws` would answer the first that is asked for.
     handleProtocols: () => false,

@@ -55,8 +55,15 @@ function onMessage(this: Held, data: Buffer): void {
   this[READER]!.reader!.message(data.length);
 }
 
+/** `ws` answers it. */
+function onPing(this: Held): void {
+  this[READER]!.reader!.message(0);
+}
+
 function onPong(this: Held): void {
-  this[READER]!.answered = true;
+  const one = this[READER]!;
+  if (one.answered) one.reader!.message(0);
+  else one.answered = true;
 }
 
 /** `ws` has sent the code. */
@@ -66,6 +73,11 @@ function onError(this: Held): void {
 
 function onClose(this: Held): void {
   this[READER]!.left();
+}
+
+/** All has been said to it, the close, too. `ws` would take, and throw away, what comes for half a minute. */
+function onFinish(this: Held): void {
+  this[READER]!.cutOffSoon();
 }
 
 function onDrain(this: Held): void {
@@ -88,7 +100,7 @@ class WsReader implements Connection<Buffer> {
   #pingedAt = 0;
   /** Bytes that have arrived, as the ping behind them was answered. */
   #arrived = 0;
-  #isExpelled = false;
+  #cutOff: NodeJS.Timeout | null = null;
 
   constructor(ws: WsSocket, socket: Duplex, deflates: boolean, all: Periodic<WsReader>) {
     this.ws = ws;
@@ -101,12 +113,14 @@ class WsReader implements Connection<Buffer> {
     this.reader = reader;
     this.ws[READER] = this;
     this.#socket[READER] = this;
-    this.ws.on("message", onMessage).on("pong", onPong).on("error", onError).on("close", onClose);
-    this.#socket.on("drain", onDrain);
+    this.ws.on("message", onMessage).on("ping", onPing).on("pong", onPong);
+    this.ws.on("error", onError).on("close", onClose);
+    this.#socket.on("drain", onDrain).on("finish", onFinish);
   }
 
   left(): void {
     this.#all.delete(this);
+    if (this.#cutOff) clearTimeout(this.#cutOff);
     this.reader!.closed();
   }
 
@@ -126,10 +140,13 @@ class WsReader implements Connection<Buffer> {
 
   /** It was closed for what it sends: `ws` would read on for half a minute, for the answer to its close frame. */
   expel(): void {
-    if (this.#isExpelled) return;
-    this.#isExpelled = true;
-    setImmediate(() => this.ws.pause()); // not before `ws` itself has, after an error, resumed
-    setTimeout(() => this.ws.terminate(), EXPELLED_MS).unref();
+    this.ws.pause(); // now: one look of Node's at its sockets may bring megabytes of one
+    setImmediate(() => this.ws.pause()); // again, for `ws` itself resumes after an error
+    this.cutOffSoon();
+  }
+
+  cutOffSoon(): void {
+    this.#cutOff ??= setTimeout(() => this.ws.terminate(), EXPELLED_MS).unref();
   }
 
   get bufferedAmount(): number {

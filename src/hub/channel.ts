@@ -16,6 +16,8 @@ const MAX_BUFFERED_BYTES = 16 * 1024;
 const MAX_MESSAGES = 60;
 const MESSAGES_WINDOW_MS = 30_000;
 const MAX_MESSAGE_BYTES = 4096;
+/** Ends the window of one that was closed for it: what still comes of a flood is not to close it again. */
+const TOO_MUCH = Number.POSITIVE_INFINITY;
 
 export interface Channel {
   readonly id: string;
@@ -94,14 +96,19 @@ export class Member implements Reader {
 
   /** A reader has nothing to say; it may say it a little. */
   message(bytes: number): void {
-    if (this.gone) return;
+    if (this.gone || this.windowEnds === TOO_MUCH) return;
     const now = performance.now();
     if (now > this.windowEnds) {
       this.windowEnds = now + MESSAGES_WINDOW_MS;
       this.messages = 0;
     }
-    if (bytes > MAX_MESSAGE_BYTES) this.connection!.close(1009, "message too big");
-    else if (++this.messages > MAX_MESSAGES) this.connection!.close(1008, "too many messages");
+    if (bytes > MAX_MESSAGE_BYTES) this.#saidTooMuch(1009, "message too big");
+    else if (++this.messages > MAX_MESSAGES) this.#saidTooMuch(1008, "too many messages");
+  }
+
+  #saidTooMuch(code: number, reason: string): void {
+    this.windowEnds = TOO_MUCH;
+    this.connection!.close(code, reason);
   }
 
   drained(): void {

@@ -93,7 +93,7 @@ export interface Admitted<F> {
 
 /** What the adapter tells the hub of one reader. Methods: `() => reader.closed()` is a listener, `reader.closed` is none. */
 export interface Reader {
-  /** A message came from the reader: its size in bytes. */
+  /** A message came from the reader: its size in bytes. So did a ping, or a pong that answers none: 0, for they count, too. */
   message(bytes: number): void;
   /** The socket has taken all it was given. Optional: without it the hub looks now and then. */
   drained(): void;

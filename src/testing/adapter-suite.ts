@@ -166,6 +166,23 @@ export function adapterSuite(runner: RunnerThatSkips, { start, skip }: AdapterSu
       await eventually(() => assert.equal(site.hub.stats().readers, 1));
     });
 
+    test("pings, and pongs that nobody asked for, count as messages do", async (site) => {
+      const beating = await site.read("/ws/channel/finals/");
+      for (let n = 0; n < 30; n++) beating.socket.pong();
+      for (let n = 0; n < 10; n++) await pinged(beating);
+      await site.publisher.publish("finals", { 1: post("still there") });
+      await beating.next();
+
+      const ponging = await site.read("/ws/channel/finals/");
+      for (let n = 0; n < 10_000; n++) ponging.socket.pong();
+      assert.equal(await ponging.closed, 1008);
+
+      const pinging = await site.read("/ws/channel/finals/");
+      for (let n = 0; n < 61; n++) await pinged(pinging);
+      assert.equal(await pinging.closed, 1008);
+      await eventually(() => assert.equal(site.hub.stats().readers, 1));
+    });
+
     test("who goes on sending after its code, and answers no close, is cut off", async (site) => {
       const { hostname, port, pathname, host } = new URL(`${site.url}/ws/channel/finals/`);
       for (const flood of [masked("hello"), masked("x".repeat(4097))]) {
@@ -348,6 +365,13 @@ async function openReader(url: string, options: ClientOptions = {}): Promise<Rea
       return frames[taken++]!;
     },
   };
+}
+
+/** One at a time, for who does not wait for the pongs may be cut off sooner. */
+async function pinged({ socket, closed }: ReaderSocket): Promise<void> {
+  const answered = new Promise<void>((resolve) => socket.once("pong", () => resolve()));
+  socket.ping();
+  await Promise.race([answered, closed]);
 }
 
 /** The status of a handshake that is not to succeed. */

@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { describe, expect, it, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { attachWebSocket } from "../../src/adapters/node.ts";
@@ -74,6 +74,44 @@ describe("node adapter", () => {
     for (const end of detach) end();
     server.close();
     await Promise.all([one!.close(), two!.close()]);
+  });
+
+  it("is told of no more than Node has read when who floods it is closed", async () => {
+    const hub = createHub({ log: memoryLog(), bus: memoryBus() });
+    let told = 0;
+    const { url, close } = await start({
+      ...hub,
+      async admit(admission) {
+        const answer = await hub.admit(admission);
+        if ("status" in answer) return answer;
+        return {
+          ...answer,
+          open(connection) {
+            const reader = answer.open(connection);
+            return {
+              message(bytes) {
+                told++;
+                reader.message(bytes);
+              },
+              drained: () => reader.drained(),
+              closed: () => reader.closed(),
+            };
+          },
+        };
+      },
+    });
+    const socket = new WebSocket(`${url}/ws/channel/finals/`);
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    await new Promise((resolve) => socket.once("open", resolve));
+    const pong = Buffer.from([0x8a, 0x80, 0, 0, 0, 0]);
+    const { _socket: raw } = socket as unknown as { _socket: Socket };
+    raw.on("error", () => {}).write(Buffer.alloc(2_000_000 * pong.length, pong));
+    expect(await closed).toBe(1008);
+    await eventually(() => expect(hub.stats().readers).toBe(0));
+    // Of what it reads at once, what it holds then, and what the next look brings: 64 kB each.
+    expect(told).toBeLessThan((3 * 65_536) / pong.length);
+    await hub.close();
+    await close();
   });
 
   it.each([

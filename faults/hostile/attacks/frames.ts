@@ -14,19 +14,31 @@ const withFrames =
     });
   };
 
+interface FrameFloodOptions extends FloodOptions {
+  /** Of the handshake. */
+  readonly headers?: string;
+  /** How often all but the first are in one write. */
+  readonly times?: number;
+}
+
 /** The first once, then the rest again and again. */
 const withFlood =
-  (parts: readonly FrameParts[], options?: FloodOptions): Attack["run"] =>
+  (
+    parts: readonly FrameParts[],
+    { headers = "", times = 1_000, ...options }: FrameFloodOptions = {},
+  ): Attack["run"] =>
   async ({ port }, scale) => {
     const from = newAddress();
     const [first, ...rest] = parts.map(frame);
-    const bulk = Buffer.concat(Array.from({ length: 1_000 }, () => Buffer.concat(rest)));
+    const bulk = Buffer.concat(Array.from({ length: times }, () => Buffer.concat(rest)));
     return many(10 * scale, async () => {
-      const one = await wsStranger(port, from, CHANNEL, { isStubborn: true });
+      const one = await wsStranger(port, from, CHANNEL, { headers, isStubborn: true });
       await one.send(first!);
       return flood(one, bulk, options);
     });
   };
+
+const DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 
 const text = (content: string): Buffer => Buffer.from(content);
 
@@ -71,7 +83,20 @@ export const FRAMES: readonly Attack[] = [
   {
     name: "a compression bomb",
     ends: [1009],
-    run: ({ port }, scale) => bombs(port, 100 * scale, "Sec-WebSocket-Extensions: permessage-deflate\r\n"),
+    run: ({ port }, scale) => bombs(port, 100 * scale, DEFLATE),
+  },
+  {
+    name: "compressed messages of 15,000 empty fragments, without end",
+    ends: [1008],
+    run: withFlood(
+      [
+        { opcode: 1, fin: false, rsv1: true },
+        ...Array.from({ length: 15_000 }, (): FrameParts => ({ opcode: 0, fin: false })),
+        { opcode: 0 },
+        { opcode: 1, fin: false, rsv1: true },
+      ],
+      { reads: true, headers: DEFLATE, times: 5 },
+    ),
   },
   {
     name: "a compressed frame that nobody agreed to",
@@ -101,12 +126,22 @@ export const FRAMES: readonly Attack[] = [
   },
   {
     name: "pings without end, the pongs not read",
-    ends: ["cut off"],
+    ends: [1008, "cut off"],
     run: withFlood([{ opcode: 9 }, { opcode: 9, payload: Buffer.alloc(125) }]),
   },
   {
     name: "pings without end, the pongs read",
-    ends: ["cut off"],
+    ends: [1008, "cut off"],
     run: withFlood([{ opcode: 9 }, { opcode: 9, payload: Buffer.alloc(125) }], { reads: true }),
+  },
+  {
+    name: "pongs that nobody asked for, without end",
+    ends: [1008],
+    run: withFlood([{ opcode: 10 }, { opcode: 10 }], { reads: true }),
+  },
+  {
+    name: "more without end, after its own close",
+    ends: [1005],
+    run: withFlood([{ opcode: 8 }, { opcode: 1, payload: text("hello") }], { reads: true }),
   },
 ];
