@@ -2,8 +2,9 @@
 import { join } from "node:path";
 import { PEERS } from "../peers.ts";
 import { folder, post, startLoad, startServer } from "../processes.ts";
-import type { Extent, Row, Section } from "../section.ts";
+import { type Extent, inTurn, type Row, type Section } from "../section.ts";
 import type { Prepared } from "../servers/updates.ts";
+import { ratios } from "../stats.ts";
 
 const READERS = 100;
 /** Before each burst, for what other sites' turns left of the caches. */
@@ -58,16 +59,17 @@ export async function flat(kind: "memory" | "SQLite", { turns, tell, isFull }: E
     const seconds = isFull ? 3 : 1;
     for (let turn = 1; turn <= turns; turn++) {
       tell(`flatness over ${kind}, turn ${turn} of ${turns}`);
-      for (const { site, server, load } of running) {
+      for (const { site, server, load } of inTurn(running, turn)) {
         await load.burst(1, WAKE_UP_SECONDS);
         const cpu = server.cpu();
         const burst = await load.burst(1, seconds);
-        const [perUpdate, ms, of] = cells.get(site.id)!;
+        const [perUpdate, ms] = cells.get(site.id)!;
         perUpdate.push(((server.cpu() - cpu) / burst.updates) * 1e6);
         ms.push((burst.sec / burst.updates) * 1e3);
-        of.push(perUpdate.at(-1)! / cells.get("alone")![0].at(-1)!);
       }
     }
+    const [alone] = cells.get("alone")!;
+    for (const [perUpdate, , of] of cells.values()) of.push(...ratios(perUpdate, alone));
   } finally {
     for (const { server, load, others } of running) {
       await load.end();
