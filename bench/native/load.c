@@ -349,8 +349,10 @@ static void on_publisher(int i) {
     busy[i] = 0;
     return;
   }
+  // An update sent over it may not have been read: what it would look like is a server that loses one.
+  if (busy[i]) fail("the server closed a connection that an update was published over");
   close(publishers[i]);
-  publishers[i] = busy[i] = 0;
+  publishers[i] = 0;
 }
 
 // --- commands ----------------------------------------------------------------------------------------------
@@ -364,6 +366,11 @@ static int turn(int ms) {
     else on_reader(id);
   }
   return count;
+}
+
+// What came while nothing was asked for: also that a server has closed a publisher's connection, as idle ones are.
+static void look_up(void) {
+  while (turn(0) > 0) {}
 }
 
 static void open_readers(int count, int many, int is_counted) {
@@ -411,6 +418,7 @@ static void settle(void) {
 }
 
 static void burst(int window, double seconds) {
+  look_up();
   double start = now(), used = cpu(), end = start + seconds, heard = start;
   int64_t from = complete, seen = complete;
   uint64_t d = deliveries, r = reads, b = bytes;
@@ -435,6 +443,7 @@ static void print_times(const char *name, const double *at, int64_t from, int co
 
 static void pace(double rate, int count) {
   if (count > RING) fail("at most %d updates", RING);
+  look_up();
   int64_t from = published;
   double start = now() + 0.02, used = cpu();
   for (int sent = 0; sent < count;) {
