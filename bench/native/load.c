@@ -368,9 +368,10 @@ static int turn(int ms) {
   return count;
 }
 
-// What came while nothing was asked for: also that a server has closed a publisher's connection, as idle ones are.
-static void look_up(void) {
-  while (turn(0) > 0) {}
+// Readers answer pings also while others are measured: who does not is let go after a while.
+static void wait_for_command(void) {
+  struct pollfd either[] = {{.fd = 0, .events = POLLIN}, {.fd = epoll, .events = POLLIN}};
+  while (poll(either, 2, -1) > 0 && !either[0].revents) turn(0);
 }
 
 static void open_readers(int count, int many, int is_counted) {
@@ -418,7 +419,6 @@ static void settle(void) {
 }
 
 static void burst(int window, double seconds) {
-  look_up();
   double start = now(), used = cpu(), end = start + seconds, heard = start;
   int64_t from = complete, seen = complete;
   uint64_t d = deliveries, r = reads, b = bytes;
@@ -443,7 +443,6 @@ static void print_times(const char *name, const double *at, int64_t from, int co
 
 static void pace(double rate, int count) {
   if (count > RING) fail("at most %d updates", RING);
-  look_up();
   int64_t from = published;
   double start = now() + 0.02, used = cpu();
   for (int sent = 0; sent < count;) {
@@ -478,11 +477,10 @@ int main(int argc, char **argv) {
   setvbuf(stdout, 0, _IOLBF, 1 << 20);
   epoll = epoll_create1(0);
   static char line[1024];
-  while (fgets(line, sizeof line, stdin)) {
+  while (wait_for_command(), fgets(line, sizeof line, stdin)) {
     int count = 0, many = 0, at = 0;
     double seconds = 0;
     line[strcspn(line, "\n")] = 0;
-    while (turn(0) > 0) {}  // what has come while nothing was asked
     if (sscanf(line, "open %d %d %n", &count, &many, &at) == 2 && at) path = strdup(line + at), open_readers(count, many, 1);
     else if (sscanf(line, "deaf %d %n", &count, &at) == 1 && at) path = strdup(line + at), open_readers(count, 64, 0);
     else if (sscanf(line, "wake %lf", &seconds) == 1) wake(seconds);
