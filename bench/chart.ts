@@ -16,7 +16,9 @@ export interface BarChart {
 }
 
 const WIDTH = 760;
-const [NAMES, VALUES] = [250, 60];
+const VALUES = 60;
+/** Of the names of bars, a little more than a letter takes on average. */
+const LETTER = 7.5;
 const STYLE = `
   text { font: 13px system-ui, sans-serif; fill: #24292f }
   .title { font-weight: 600; font-size: 15px }
@@ -42,17 +44,18 @@ const STYLE = `
 export function barChart({ title, unit, bars }: BarChart): string {
   const sorted = bars.toSorted((a, b) => a.value - b.value);
   const most = Math.max(...sorted.map(({ value, range }) => Math.max(value, range?.[1] ?? 0)));
-  const scale = (WIDTH - NAMES - VALUES - 20) / most;
+  const start = Math.ceil(Math.max(...sorted.map(({ name }) => name.length)) * LETTER) + 16;
+  const scale = (WIDTH - start - VALUES - 20) / most;
   const rows = sorted.map(({ name, value, range, isOurs }, i) => {
     const y = 58 + i * 26;
-    const at = (v: number) => (NAMES + v * scale).toFixed(1);
+    const at = (v: number) => (start + v * scale).toFixed(1);
     const whisker = range
       ? `<path class="range" d="M${at(range[0])} ${y + 9}H${at(range[1])}M${at(range[0])} ${y + 5}v8M${at(range[1])} ${y + 5}v8"/>`
       : "";
     const end = Math.max(value, range?.[1] ?? 0);
     return (
-      `<text x="${NAMES - 8}" y="${y + 14}" text-anchor="end"${isOurs ? ' font-weight="600"' : ""}>${escaped(name)}</text>` +
-      `<rect class="bar${isOurs ? " ours" : ""}" x="${NAMES}" y="${y}" width="${(value * scale).toFixed(1)}" height="18" rx="2"/>` +
+      `<text x="${start - 8}" y="${y + 14}" text-anchor="end"${isOurs ? ' font-weight="600"' : ""}>${escaped(name)}</text>` +
+      `<rect class="bar${isOurs ? " ours" : ""}" x="${start}" y="${y}" width="${(value * scale).toFixed(1)}" height="18" rx="2"/>` +
       `${whisker}<text x="${Number(at(end)) + 6}" y="${y + 14}">${value.toFixed(value < 100 ? 1 : 0)}</text>`
     );
   });
