@@ -13,6 +13,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release } from "node:os";
 import { parseArgs } from "node:util";
 import { endOnSignals } from "../faults/ending.ts";
+import { refuse } from "../faults/flags.ts";
 import { PEERS } from "./peers.ts";
 import { lacking } from "./processes.ts";
 import { between, type Circumstances, chartOf, type Kept, replaced, tableOf, toMarkdown } from "./report.ts";
@@ -171,9 +172,4 @@ function asked() {
 function mustBeAmong(option: string, value: string | undefined, known: readonly string[]): void {
   const unknown = value?.split(",").find((name) => !known.includes(name));
   if (unknown !== undefined) refuse(`--${option}: there is no "${unknown}", but ${known.join(", ")}.`);
-}
-
-function refuse(why: string): never {
-  console.error(why);
-  process.exit(2);
 }

@@ -5,7 +5,7 @@ import { type Extent, inTurn } from "./section.ts";
 
 const WARM_UP_SECONDS = 1.5;
 /** Before each burst, for what other peers' turns left of the caches. */
-const WAKE_UP_SECONDS = 0.2;
+export const WAKE_UP_SECONDS = 0.2;
 
 export interface Running {
   readonly peer: Peer;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Command, folder } from "./processes.ts";
 
-export const CLI: string = fileURLToPath(new URL("../dist/app/cli.js", import.meta.url));
+const CLI = fileURLToPath(new URL("../dist/app/cli.js", import.meta.url));
 
 export const TOKEN = "a-token-for-the-bench";
 

@@ -2,13 +2,12 @@
 import { join } from "node:path";
 import { PEERS } from "../peers.ts";
 import { folder, post, startLoad, startServer } from "../processes.ts";
-import { type Extent, inTurn, type Row, type Section } from "../section.ts";
+import { WAKE_UP_SECONDS } from "../running.ts";
+import { type Extent, inTurn, type Section, valuesOf } from "../section.ts";
 import type { Prepared } from "../servers/updates.ts";
 import { ratios } from "../stats.ts";
 
 const READERS = 100;
-/** Before each burst, for what other sites' turns left of the caches. */
-const WAKE_UP_SECONDS = 0.2;
 
 interface Site {
   readonly id: string;
@@ -34,7 +33,7 @@ const SITES: readonly Site[] = [
 /** @param kind of log */
 export async function flat(kind: "memory" | "SQLite", { turns, tell, isFull }: Extent): Promise<Section> {
   const peer = PEERS.find(({ id }) => id === "tidings")!;
-  const cells = new Map(SITES.map(({ id }) => [id, [[], [], []] as [number[], number[], number[]]]));
+  const values = valuesOf(SITES);
   const running = [];
   try {
     for (const site of SITES) {
@@ -63,13 +62,10 @@ export async function flat(kind: "memory" | "SQLite", { turns, tell, isFull }: E
         await load.burst(1, WAKE_UP_SECONDS);
         const cpu = server.cpu();
         const burst = await load.burst(1, seconds);
-        const [perUpdate, ms] = cells.get(site.id)!;
-        perUpdate.push(((server.cpu() - cpu) / burst.updates) * 1e6);
-        ms.push((burst.sec / burst.updates) * 1e3);
+        const used = server.cpu() - cpu;
+        values.add(site.id, [(used / burst.updates) * 1e6, (burst.sec / burst.updates) * 1e3]);
       }
     }
-    const [alone] = cells.get("alone")!;
-    for (const [perUpdate, , of] of cells.values()) of.push(...ratios(perUpdate, alone));
   } finally {
     for (const { server, load, others } of running) {
       await load.end();
@@ -77,6 +73,8 @@ export async function flat(kind: "memory" | "SQLite", { turns, tell, isFull }: E
       await server.stop();
     }
   }
+  const rows = values.rows();
+  const alone = rows.find(({ id }) => id === "alone")!.cells[0]!;
   return {
     id: `flat-${kind.toLowerCase()}`,
     title: `What an update costs on a growing site (${kind})`,
@@ -88,6 +86,6 @@ export async function flat(kind: "memory" | "SQLite", { turns, tell, isFull }: E
       { name: "ms to all readers", digits: 2 },
       { name: "by one page alone", digits: 2 },
     ],
-    rows: SITES.map(({ id, name }): Row => ({ id, name, cells: cells.get(id)! })),
+    rows: rows.map((row) => ({ ...row, cells: [...row.cells, ratios(row.cells[0]!, alone)] })),
   };
 }
