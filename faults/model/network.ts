@@ -448,6 +448,7 @@ export function createNetwork({
         connected.process = process;
         const order = inOrder(line);
         Object.defineProperty(duplex, "writableLength", { get: () => connected.held });
+        Object.defineProperty(duplex, "writable", { get: () => ws.readyState === ws.OPEN });
         Object.defineProperty(duplex, "bytesWritten", { get: () => bytes });
         const socket: TopicSocket = {
           get isFull() {

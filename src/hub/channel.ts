@@ -23,8 +23,8 @@ export interface Channel {
   readonly id: string;
   head: Cursor;
   at: CursorParts;
-  /** Readers at the head: what they have been sent is the channel's, not theirs. */
-  readonly current: Set<Member>;
+  /** Readers at the head, by how frames travel to them: what they have been sent is the channel's, not theirs. None is empty. */
+  readonly current: Map<Transport<unknown>, Current>;
   /** Readers that are behind, each with a cursor. */
   readonly lagging: Set<Member>;
   /** Admitted, not open yet. */
@@ -56,6 +56,8 @@ export interface Channel {
   isQuiet: boolean;
 }
 
+export type Current = Map<Connection, Member>;
+
 /** What the hub does when a reader's connection changes. */
 export interface MemberEvents {
   drained(member: Member): void;
@@ -78,7 +80,7 @@ export class Member implements Reader {
   messages = 0;
   windowEnds = 0;
   gone = false;
-  /** Told to come back later: it is sent nothing any more. */
+  /** Its connection is being closed: it is sent nothing any more. */
   isAway = false;
 
   constructor(
@@ -108,6 +110,8 @@ export class Member implements Reader {
 
   #saidTooMuch(code: number, reason: string): void {
     this.windowEnds = TOO_MUCH;
+    this.isAway = true;
+    leave(this);
     this.connection!.close(code, reason);
   }
 
@@ -125,7 +129,7 @@ export function newChannel(id: string, rounds: Rounds, steps: Steps): Channel {
     id,
     head: "",
     at: { epoch: "", seq: -1 },
-    current: new Set(),
+    current: new Map(),
     lagging: new Set(),
     entering: 0,
     isLeft: false,
@@ -186,7 +190,9 @@ export function keepUp(member: Member): void {
   const { channel, connection, transport } = member;
   member.cursor = null;
   channel.lagging.delete(member);
-  channel.current.add(member);
+  const current = channel.current.get(transport);
+  if (current) current.set(connection!, member);
+  else channel.current.set(transport, new Map([[connection!, member]]));
   transport.topics?.subscribe(connection!, channel.id);
 }
 
@@ -194,7 +200,20 @@ export function keepUp(member: Member): void {
 export function fallBehind(member: Member, cursor: Cursor): void {
   const { channel, connection, transport } = member;
   transport.topics?.unsubscribe(connection!, channel.id);
+  leave(member);
   member.cursor = cursor;
-  channel.current.delete(member);
   channel.lagging.add(member);
+}
+
+/** From now on it is sent nothing. */
+export function leave(member: Member): void {
+  const { channel, connection, transport } = member;
+  channel.lagging.delete(member);
+  const current = channel.current.get(transport);
+  if (connection && current?.delete(connection) && current.size === 0) channel.current.delete(transport);
+}
+
+/** All that have entered. */
+export function membersOf({ current, lagging }: Channel): Member[] {
+  return [...[...current.values()].flatMap((members) => [...members.values()]), ...lagging];
 }

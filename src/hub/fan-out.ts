@@ -1,6 +1,6 @@
 /** Writes to readers: one, or all of a page that have been sent everything before. The hot path. */
 import type { Cursor } from "../protocol.ts";
-import { beginningOf, type Channel, fallBehind, isFull, type Member } from "./channel.ts";
+import { beginningOf, type Channel, type Current, fallBehind, isFull, type Member } from "./channel.ts";
 import type { Transport } from "./connection.ts";
 import { type Frames, frameFor } from "./frames.ts";
 import type { Counts } from "./stats.ts";
@@ -15,41 +15,49 @@ export function write(member: Member, frames: Frames, counts: Counts): void {
 /** Whose socket is full lags from `before`, where all of them are. */
 export function sendToCurrent(channel: Channel, frames: Frames, before: Cursor, counts: Counts): void {
   channel.lastFrame = performance.now();
-  let transport: Transport<unknown> | undefined;
-  let isPublished = false;
-  let isJoined = true;
-  let frame: unknown;
-  let sent = 0;
-  const published = new Set<Transport<unknown>>();
-  for (const member of channel.current) {
-    const connection = member.connection!;
-    const isPassed = frames.isReset && member.transport.knowsNoReset;
-    if (isPassed || isFull(connection)) {
-      fallBehind(member, isPassed ? beginningOf(frames.cursor) : before);
+  for (const [transport, current] of channel.current) {
+    if (frames.isReset && transport.knowsNoReset) {
+      const beginning = beginningOf(frames.cursor);
+      for (const member of current.values()) fallBehind(member, beginning);
       continue;
     }
-    if (member.transport !== transport) {
-      transport = member.transport;
-      isPublished = transport.topics !== undefined;
-      if (isPublished) published.add(transport);
-      isJoined = frames.parts === undefined || transport.join !== undefined;
-      frame = isJoined && !isPublished && frameFor(frames, transport);
-    }
-    sent++;
-    if (isPublished) continue;
-    if (isJoined) connection.send(frame);
-    else for (const part of frames.parts!) connection.send(frameFor(part, transport));
+    if (transport.topics) publish(channel.id, transport, current, frames, before);
+    else if (frames.parts && !transport.join) sendEach(current, framesFor(frames, transport), before);
+    else send(current, frameFor(frames, transport), before);
+    counts.frames += current.size;
+    if (frames.isReset) counts.resets += current.size;
   }
-  // Not before those whose sockets are full have left.
-  for (const each of published) publish(channel, frames, each);
-  counts.frames += sent;
-  if (frames.isReset) counts.resets += sent;
 }
 
-function publish(channel: Channel, frames: Frames, transport: Transport<unknown>): void {
-  const each = (frames.parts ?? [frames]).map((part) => frameFor(part, transport));
-  if (transport.topics!.publish(channel.id, each)) return;
-  for (const { transport: own, connection } of channel.current) {
-    if (own === transport) for (const frame of each) connection!.send(frame);
+/** Looks at nothing but connections, for each object more that is looked at costs a delivery a miss of the processor's cache. */
+function send(current: Current, frame: unknown, before: Cursor): void {
+  for (const connection of current.keys()) {
+    if (isFull(connection)) fallBehind(current.get(connection)!, before);
+    else connection.send(frame);
   }
+}
+
+function sendEach(current: Current, frames: readonly unknown[], before: Cursor): void {
+  for (const connection of current.keys()) {
+    if (isFull(connection)) fallBehind(current.get(connection)!, before);
+    else for (const frame of frames) connection.send(frame);
+  }
+}
+
+/** Not before those whose sockets are full have left. */
+function publish(
+  topic: string,
+  transport: Transport<unknown>,
+  current: Current,
+  frames: Frames,
+  before: Cursor,
+): void {
+  for (const [connection, member] of current) if (isFull(connection)) fallBehind(member, before);
+  const each = framesFor(frames, transport);
+  if (transport.topics!.publish(topic, each)) return;
+  for (const connection of current.keys()) for (const frame of each) connection.send(frame);
+}
+
+function framesFor(frames: Frames, transport: Transport<unknown>): unknown[] {
+  return (frames.parts ?? [frames]).map((part) => frameFor(part, transport));
 }

@@ -6,7 +6,7 @@ import { within } from "../within.ts";
 import { askingLog, LOG_QUIET_MS, type OnError } from "./asking.ts";
 import { atMost } from "./at-most.ts";
 import { catchingUp } from "./catch-up.ts";
-import { type Channel, heartbeatAt, isBehind, isOf, Member } from "./channel.ts";
+import { type Channel, heartbeatAt, isBehind, isOf, leave, Member, membersOf } from "./channel.ts";
 import { listenedTo } from "./channels.ts";
 import type {
   Admission,
@@ -234,8 +234,7 @@ export function createHub({
     const { channel, address } = member;
     if (member.connection) counts.readers--;
     else channel.entering--;
-    channel.current.delete(member);
-    channel.lagging.delete(member);
+    leave(member);
     channels.rest(channel);
     if (address !== undefined) {
       const connections = addresses.get(address)! - 1;
@@ -286,8 +285,7 @@ export function createHub({
   function sendAway(member: Member, frames: Frames): void {
     write(member, frames, counts);
     member.isAway = true;
-    member.channel.current.delete(member);
-    member.channel.lagging.delete(member);
+    leave(member);
     member.connection!.close(1012, RESTARTING);
   }
 
@@ -307,7 +305,7 @@ export function createHub({
     for (const channel of channels) {
       flush(channel);
       channel.giveUp(new TidingsError("closed", "the hub is closing", { where: "hub" }));
-      for (const member of [...channel.current, ...channel.lagging]) sendAway(member, lastWords);
+      for (const member of membersOf(channel)) sendAway(member, lastWords);
     }
     if (counts.readers > 0) await within(drainMs, left);
     // A bus that is away answers nothing; closing it, which follows, ends its subscriptions all the same.

@@ -3,6 +3,7 @@ import { connect as connectTcp } from "node:net";
 import { type ClientOptions, WebSocket } from "ws";
 import type { Hub, HubOptions } from "../hub/hub.ts";
 import type { Frame } from "../protocol.ts";
+import { CLOSE, handshake, kindsOfFrames, MASKED_CLOSE } from "./by-hand.ts";
 import { eventually } from "./runner.ts";
 import {
   type Door,
@@ -213,6 +214,46 @@ export function adapterSuite(runner: RunnerThatSkips, { start, skip }: AdapterSu
       await eventually(() => assert.equal(site.hub.stats().readers, 0));
     });
 
+    test("nothing follows a close frame, whoever closes, and however much waits before it", async (site) => {
+      let version = 0;
+      for (const [bytes, isFull] of [
+        [MASKED_CLOSE, false],
+        [MASKED_CLOSE, true],
+        [Buffer.concat(Array.from({ length: 61 }, () => masked("hello"))), false],
+      ] as const) {
+        const { hostname, port, pathname, host } = new URL(`${site.url}/ws/channel/finals/`);
+        const socket = connectTcp(Number(port), hostname, () => socket.write(handshake(pathname, host)));
+        site.defer(() => socket.destroy());
+        const received: Buffer[] = [];
+        let isClosed = false;
+        socket.on("data", (data: Buffer) => received.push(data));
+        socket.on("close", () => {
+          isClosed = true;
+        });
+        await eventually(() => assert.equal(site.hub.stats().readers, 1));
+        const publish = async (times: number, length: number) => {
+          for (let n = 0; n < times; n++) {
+            await site.publisher.publish("finals", { [n % 7]: post(`${++version} ${"x".repeat(length)}`) });
+            await new Promise((resolve) => setImmediate(resolve));
+          }
+        };
+        const kinds = () => kindsOfFrames(Buffer.concat(received));
+        await publish(5, 1_000);
+        await eventually(() => assert.ok(kinds().length > 0));
+        if (isFull) {
+          socket.pause();
+          await publish(20, 990_000);
+          await eventually(() => assert.equal(site.hub.stats().lagging, 1));
+        }
+        socket.write(bytes);
+        await publish(200, 1_000);
+        socket.resume();
+        await eventually(() => assert.ok(isClosed, "the connection stays open"), CUT_OFF_MS);
+        assert.equal(kinds().indexOf(CLOSE), kinds().length - 1);
+        await eventually(() => assert.equal(site.hub.stats().readers, 0));
+      }
+    });
+
     test("readers that leave, or vanish, are forgotten", async ({ read, hub }) => {
       const readers = await Promise.all(Array.from({ length: 50 }, () => read("/ws/channel/finals/")));
       await eventually(() => assert.equal(hub.stats().readers, 50));
@@ -388,13 +429,6 @@ function refusedWith(url: string, options: ClientOptions = {}): Promise<number |
     });
     socket.on("error", reject);
   });
-}
-
-function handshake(path: string, host: string): string {
-  return (
-    `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-  );
 }
 
 /** The head of the answer to a handshake that has one more header. */

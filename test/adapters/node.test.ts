@@ -1,6 +1,15 @@
-import { createServer } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
-import { describe, expect, it, vi } from "vitest";
+import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import {
+  type AddressInfo,
+  connect as connectTcp,
+  createServer as createTcpServer,
+  type Socket,
+} from "node:net";
+import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { attachWebSocket } from "../../src/adapters/node.ts";
 import { memoryBus } from "../../src/buses/memory.ts";
@@ -8,12 +17,15 @@ import { createHub, type Hub } from "../../src/hub/hub.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
 import { createPublisher } from "../../src/publishers/publisher.ts";
 import { adapterSuite } from "../../src/testing/adapter-suite.ts";
+import { CLOSE, handshake, kindsOfFrames, MASKED_CLOSE } from "../../src/testing/by-hand.ts";
 import { eventually } from "../../src/testing/runner.ts";
+import { selfSigned } from "../support/certificate.ts";
+import { emptyFolder } from "../support/folder.ts";
 import { heapUsed } from "../support/heap.ts";
 import { slowNetwork } from "../support/slow-network.ts";
 
-async function start(hub: Hub) {
-  const server = createServer((_request, response) => response.writeHead(404).end());
+async function start(hub: Hub, server: Server = createServer()) {
+  server.on("request", (_request, response) => response.writeHead(404).end());
   const detach = attachWebSocket(server, hub);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -29,6 +41,42 @@ async function start(hub: Hub) {
 }
 
 adapterSuite({ describe, it }, { start });
+
+describe("over TLS", () => {
+  const folder = emptyFolder();
+  afterAll(folder.dispose);
+  selfSigned(folder.path);
+  const [key, cert] = ["key.pem", "certificate.pem"].map((name) => readFileSync(join(folder.path, name)));
+
+  // The suite speaks to sockets by hand, without TLS: a proxy that adds it stands between.
+  adapterSuite(
+    { describe, it },
+    {
+      async start(hub) {
+        const site = await start(hub, createSecureServer({ key, cert }));
+        const { port } = site.server.address() as AddressInfo;
+        const proxy = createTcpServer({ allowHalfOpen: true }, (near) => {
+          const far = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false });
+          for (const [one, other] of [
+            [near, far],
+            [far, near],
+          ] as const) {
+            one.pipe(other);
+            one.on("error", () => {}).on("close", () => other.destroy());
+          }
+        });
+        await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+        return {
+          url: `ws://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+          async close() {
+            await site.close();
+            await new Promise((resolve) => proxy.close(resolve));
+          },
+        };
+      },
+    },
+  );
+});
 
 describe("node adapter", () => {
   it("leaves other upgrade handlers of the server alone", async () => {
@@ -74,6 +122,41 @@ describe("node adapter", () => {
     for (const end of detach) end();
     server.close();
     await Promise.all([one!.close(), two!.close()]);
+  });
+
+  it("says nothing behind a close frame that waits in the socket", async () => {
+    const [log, bus] = [memoryLog(), memoryBus()];
+    const hub = createHub({ log, bus });
+    const publisher = createPublisher({ log, bus });
+    const { url, server, close } = await start(hub);
+    let held: Socket;
+    server.prependListener("upgrade", (_request, socket) => {
+      held = socket as Socket;
+    });
+    const { port, hostname, host, pathname } = new URL(`${url}/ws/channel/finals/`);
+    const reader = connectTcp(Number(port), hostname, () => reader.write(handshake(pathname, host)));
+    const received: Buffer[] = [];
+    reader.on("data", (data: Buffer) => received.push(data)).pause();
+    await eventually(() => expect(hub.stats().readers).toBe(1));
+    let version = 0;
+    const publish = async () => {
+      const content = `${++version} ${"x".repeat(1_000)}`;
+      await publisher.publish("finals", { 1: { show: true, content } });
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    while (held!.writableLength === 0) await publish();
+    const before = held!.bytesWritten;
+    reader.write(MASKED_CLOSE);
+    await eventually(() => expect(held.bytesWritten).toBeGreaterThan(before));
+    for (let n = 0; n < 5; n++) await publish();
+    expect(hub.stats().lagging).toBe(0);
+    const closed = new Promise((resolve) => reader.on("close", resolve));
+    reader.resume();
+    await closed;
+    const kinds = kindsOfFrames(Buffer.concat(received));
+    expect(kinds.indexOf(CLOSE)).toBe(kinds.length - 1);
+    await hub.close();
+    await close();
   });
 
   it("is told of no more than Node has read when who floods it is closed", async () => {

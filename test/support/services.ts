@@ -19,6 +19,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { atExit } from "./at-exit.ts";
+import { selfSigned } from "./certificate.ts";
 
 export interface Service {
   readonly url: string;
@@ -245,24 +246,6 @@ function postgresOwner(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const id = (flag: string) => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
   return { uid: id("-u"), gid: id("-g") };
-}
-
-/** `certificate.pem` and `key.pem`, for `localhost`. */
-function selfSigned(folder: string): void {
-  const args = [
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-days",
-    "2",
-  ];
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
-  const files = ["-keyout", join(folder, "key.pem"), "-out", join(folder, "certificate.pem")];
-  execFileSync("openssl", [...args, ...subject, ...files], { stdio: "ignore" });
 }
 
 /** The configuration that users copy, with only its places changed, in what Debian's nginx.conf puts around it. */
