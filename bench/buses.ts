@@ -9,8 +9,8 @@ import { existsSync, writeFileSync } from "node:fs";
 import { arch, cpus, loadavg } from "node:os";
 import { performance } from "node:perf_hooks";
 import { setImmediate as turn, setTimeout as wait } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { endOnSignals } from "../faults/ending.ts";
+import { readFlags, wholeNumber, writableFile } from "../faults/flags.ts";
 import type { Bus } from "../src/buses/bus.ts";
 import { memoryBus } from "../src/buses/memory.ts";
 import { natsBus } from "../src/buses/nats.ts";
@@ -25,10 +25,12 @@ import { cpuSeconds } from "./usage.ts";
 
 endOnSignals();
 
-const { values: options } = parseArgs({
-  options: { rounds: { type: "string", default: "5" }, json: { type: "string" } },
-});
-const ROUNDS = Number(options.rounds);
+const options = readFlags(
+  { rounds: { type: "string", default: "5" }, json: { type: "string" } },
+  "docs/buses.md",
+);
+const ROUNDS = wholeNumber("--rounds", options.rounds, { least: 1 });
+writableFile("--json", options.json);
 /** A post as reporters write them. */
 const CONTENT = `<p>${"Goal! The whole ground is on its feet. ".repeat(12)}</p>`;
 const CHANNELS = Array.from({ length: 10 }, (_, n) => `page ${n}`);

@@ -36,6 +36,7 @@ const NCHAN = [
 /** In the order of the turns. */
 export const PEERS: readonly Peer[] = [
   { id: "ws", name: "`ws`, a loop", start: onNode("ws-loop"), readersAt },
+  { id: "ws-text", name: "`ws`, a loop, of strings", start: onNode("ws-loop", { TEXT: "1" }), readersAt },
   { id: "tidings", name: "**Tidings** on Node", start: onNode("tidings"), readersAt: withCursor },
   { id: "node-floor", name: "Node, framed once and joined", start: onNode("node-floor"), readersAt },
   {

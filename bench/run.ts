@@ -11,9 +11,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release } from "node:os";
-import { parseArgs } from "node:util";
 import { endOnSignals } from "../faults/ending.ts";
-import { refuse } from "../faults/flags.ts";
+import { oneOf, readFlags, refuse, wholeNumber, writableFile } from "../faults/flags.ts";
 import { PEERS } from "./peers.ts";
 import { lacking } from "./processes.ts";
 import { between, type Circumstances, chartOf, type Kept, replaced, tableOf, toMarkdown } from "./report.ts";
@@ -145,31 +144,21 @@ async function alone(measure: (extent: Extent) => Promise<Section>): Promise<Kep
 }
 
 function asked() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        full: { type: "boolean", default: false },
-        only: { type: "string" },
-        peers: { type: "string" },
-        turns: { type: "string", default: "5" },
-        json: { type: "string" },
-        write: { type: "boolean", default: false },
-      },
-    });
-    if (!/^[1-9]\d{0,3}$/.test(values.turns)) refuse(`--turns=${values.turns} is no number of turns.`);
-    mustBeAmong("only", values.only, Object.keys(SECTIONS));
-    mustBeAmong(
-      "peers",
-      values.peers,
-      PEERS.map(({ id }) => id),
-    );
-    return values;
-  } catch (error) {
-    return refuse(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function mustBeAmong(option: string, value: string | undefined, known: readonly string[]): void {
-  const unknown = value?.split(",").find((name) => !known.includes(name));
-  if (unknown !== undefined) refuse(`--${option}: there is no "${unknown}", but ${known.join(", ")}.`);
+  const values = readFlags(
+    {
+      full: { type: "boolean", default: false },
+      only: { type: "string" },
+      peers: { type: "string" },
+      turns: { type: "string", default: "5" },
+      json: { type: "string" },
+      write: { type: "boolean", default: false },
+    },
+    "docs/performance.md",
+  );
+  wholeNumber("--turns", values.turns, { least: 1 });
+  for (const name of values.only?.split(",") ?? []) oneOf("--only", name, Object.keys(SECTIONS));
+  const known = PEERS.map(({ id }) => id);
+  for (const name of values.peers?.split(",") ?? []) oneOf("--peers", name, known);
+  writableFile("--json", values.json);
+  return values;
 }

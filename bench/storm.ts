@@ -4,25 +4,31 @@
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { readFlags, wholeNumber } from "../faults/flags.ts";
 import { lineChart } from "./chart.ts";
 import { between } from "./report.ts";
 import { type Outcome, type Storm, simulate } from "./simulate.ts";
 
-const { values: options } = parseArgs({
-  options: {
+const options = readFlags(
+  {
     readers: { type: "string", default: "1000000" },
     servers: { type: "string", default: "50" },
-    /** 400 µs of a core for each: "CPU to enter" of docs/performance.md, and half as much again to catch up. */
+    /** Of each server, a second. 400 µs of a core for each: "CPU to enter" of docs/performance.md, and half as much again to catch up. */
     rate: { type: "string", default: "2500" },
     write: { type: "boolean", default: false },
   },
-});
-const readers = Number(options.readers);
-const servers = Number(options.servers);
+  "docs/capacity.md",
+);
+const readers = wholeNumber("--readers", options.readers, { least: 1 });
+const servers = wholeNumber("--servers", options.servers, { least: 2 });
 /** As src/hub/hub.ts makes it from the readers of one server. */
 const windowMs = Math.min(Math.max(2_000, (readers / servers / 500) * 1_000), 60_000);
-const site = { readers, servers, takenPerSecond: Number(options.rate), backlog: 4_096 };
+const site = {
+  readers,
+  servers,
+  takenPerSecond: wholeNumber("--rate", options.rate, { least: 1 }),
+  backlog: 4_096,
+};
 
 interface Scenario {
   readonly name: string;

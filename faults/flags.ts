@@ -10,13 +10,14 @@ export function refuse(message: string): never {
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
-/** `parseArgs`, for whoever reads the terminal: `--help` lists the flags, and ends with 0. */
+/** `parseArgs`, for whoever reads the terminal: `--help` lists the flags, names the page that says more, and ends with 0. */
 export function readFlags<const O extends Options>(
   options: O,
+  page = "docs/faults.md",
 ): ReturnType<typeof parseArgs<{ options: O }>>["values"] {
   const flags = listed(options);
   if (process.argv.includes("--help")) {
-    console.log(`${flags}\n\ndocs/faults.md says more.`);
+    console.log(`${flags}\n\n${page} says more.`);
     process.exit();
   }
   try {
