@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Command, compile, folder, has, type LoadOptions } from "./processes.ts";
+import { type Command, compile, folder, found, type LoadOptions } from "./processes.ts";
 
 export interface Peer {
   readonly id: string;
@@ -33,6 +33,8 @@ const NCHAN = [
   "/usr/share/nginx/modules/ngx_nchan_module.so",
 ].find(existsSync);
 
+const NGINX = found("nginx");
+
 /** In the order of the turns. */
 export const PEERS: readonly Peer[] = [
   { id: "ws", name: "`ws`, a loop", start: onNode("ws-loop"), readersAt },
@@ -43,6 +45,12 @@ export const PEERS: readonly Peer[] = [
     id: "floor",
     name: "C, joined writes",
     start: () => ({ command: [compile("floor")] }),
+    readersAt,
+  },
+  {
+    id: "floor-rest",
+    name: "C, joined as Tidings joins",
+    start: () => ({ command: [compile("floor")], env: { REST: "1" } }),
     readersAt,
   },
   { id: "bun", name: "Bun, its publish", missing: noBun, start: onBun("bun"), readersAt },
@@ -56,7 +64,7 @@ export const PEERS: readonly Peer[] = [
   {
     id: "nchan",
     name: "Nchan (nginx)",
-    missing: !(NCHAN && has("nginx")) && "nginx with libnginx-mod-nchan is not installed",
+    missing: !(NCHAN && NGINX) && "nginx with libnginx-mod-nchan is not installed",
     start: startNchan,
     readersAt,
   },
@@ -96,5 +104,5 @@ function startNchan(port: number): ReturnType<Command> {
       }
     }`,
   );
-  return { command: ["nginx", "-e", join(at, "error.log"), "-p", at, "-c", join(at, "nginx.conf")] };
+  return { command: [NGINX!, "-e", join(at, "error.log"), "-p", at, "-c", join(at, "nginx.conf")] };
 }

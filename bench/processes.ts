@@ -18,13 +18,16 @@ atExit(() => rmSync(folder, { recursive: true, force: true }));
 /** Whether this machine can measure at all: the clients use Linux's epoll, and are compiled here. */
 export const lacking: string | undefined = !existsSync("/proc/self/stat")
   ? "Linux"
-  : !has("gcc")
+  : !found("gcc")
     ? "gcc"
-    : undefined;
+    : !found("taskset") || availableParallelism() < 2
+      ? "two cores, one for the server and one for the load client, and taskset"
+      : undefined;
 
-export function has(program: string): boolean {
+/** Where a program is, also what only root has in its path. */
+export function found(program: string): string | undefined {
   const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin"];
-  return folders.some((at) => existsSync(join(at, program)));
+  return folders.map((at) => join(at, program)).find((path) => existsSync(path));
 }
 
 const compiled = new Map<string, string>();
@@ -40,9 +43,9 @@ export function compile(name: string): string {
   return program;
 }
 
-const PIN = has("taskset") && availableParallelism() > 1;
+const PIN = found("taskset") && availableParallelism() > 1;
 
-/** With its core, where the machine has two. */
+/** With its core, where there are two. */
 export function pinned(core: number, command: readonly string[]): [string, string[]] {
   const [program, ...args] = PIN ? ["taskset", "-c", String(core), ...command] : command;
   return [program!, args];
@@ -135,10 +138,16 @@ function listens(port: number): Promise<boolean> {
 
 /** What the load client has seen go wrong since it began. What is missing is an error of its own. */
 interface Losses {
-  /** Updates that a reader got twice, or that nobody had published. */
+  /** Updates that a reader got twice or in another order, that nobody had published, or whose text is another. */
   readonly bad: number;
   /** Readers that the server let go. */
   readonly gone: number;
+}
+
+export interface Opened {
+  readonly sec: number;
+  readonly perSecond: number;
+  readonly clientCpu: number;
 }
 
 export interface Burst {
@@ -161,7 +170,7 @@ export interface Paced {
  * whatever is asked of the load then rejects.
  */
 export interface Load {
-  open(count: number, path: string): Promise<{ readonly sec: number; readonly perSecond: number }>;
+  open(count: number, path: string): Promise<Opened>;
   /** Readers that do not read. */
   openDeaf(count: number, path: string): Promise<unknown>;
   /** They read after all, until nothing has come for so long: how much it was, and how many the server has let go. */

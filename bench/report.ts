@@ -32,14 +32,23 @@ export function replaced(kept: readonly Kept[], fresh: readonly Kept[]): Kept[] 
   return [...byId.values()];
 }
 
-/** @param charts files beside the document, by the section that they draw */
-export function toMarkdown(kept: readonly Kept[], charts: ReadonlyMap<string, string> = new Map()): string {
+/** A picture of a section's column: a file beside the document. */
+export interface Chart {
+  readonly section: string;
+  readonly file: string;
+  /** How the column's name begins. */
+  readonly column: string;
+  readonly unit: string;
+}
+
+export function toMarkdown(kept: readonly Kept[], charts: readonly Chart[] = []): string {
   return kept
-    .map(({ section, about }) => {
-      const chart = charts.get(section.id);
-      const picture = chart ? `\n\n![${section.title}](${chart})` : "";
-      return `${tableOf(section)}\n\n${circumstances(about)}${picture}`;
-    })
+    .flatMap(({ section, about }) => [
+      `${tableOf(section)}\n\n${circumstances(about)}`,
+      ...charts
+        .filter((chart) => chart.section === section.id)
+        .map(({ file, column }) => `![${section.title}: ${column}](${file})`),
+    ])
     .join("\n\n");
 }
 
@@ -65,9 +74,9 @@ export function tableOf({ title, about, columns, rows }: Section): string {
   ].join("\n");
 }
 
-/** A column of a section as bars: the first whose name begins so. */
-export function chartOf(section: Section, columnName: string, unit: string): string {
-  const column = section.columns.findIndex(({ name }) => name.startsWith(columnName));
+export function chartOf(section: Section, chart: Chart): string {
+  const { unit } = chart;
+  const column = section.columns.findIndex(({ name }) => name.startsWith(chart.column));
   const bars = section.rows.map(({ name, cells }): BarChart["bars"][number] => {
     const values = cells[column]!;
     return {

@@ -1,7 +1,7 @@
 /**
- * `npm run bench`: Tidings beside its peers, in one run. About three minutes; `-- --full` measures all there is.
+ * `npm run bench`: Tidings beside its peers, in one run. About four minutes; `-- --full` measures all there is.
  *
- * --full           everything (about an hour)
+ * --full           everything (about three quarters of an hour)
  * --only=a,b       sections, by their names below
  * --peers=a,b      peers, by their names in peers.ts; fan-out tells the others by `ws`
  * --turns=5
@@ -15,7 +15,16 @@ import { endOnSignals } from "../faults/ending.ts";
 import { oneOf, readFlags, refuse, wholeNumber, writableFile } from "../faults/flags.ts";
 import { PEERS } from "./peers.ts";
 import { lacking } from "./processes.ts";
-import { between, type Circumstances, chartOf, type Kept, replaced, tableOf, toMarkdown } from "./report.ts";
+import {
+  between,
+  type Chart,
+  type Circumstances,
+  chartOf,
+  type Kept,
+  replaced,
+  tableOf,
+  toMarkdown,
+} from "./report.ts";
 import type { Extent, Section } from "./section.ts";
 import { throughBuses } from "./sections/buses.ts";
 import { catchUp } from "./sections/catch-up.ts";
@@ -50,20 +59,26 @@ const SECTIONS: Readonly<Record<string, (extent: Extent) => Promise<Section>>> =
 };
 const QUICK = ["fan-out-1000", "latency", "start"];
 
-const CHARTS = [
+const CHARTS: readonly Chart[] = [
   {
-    id: "fan-out-1000",
-    chart: "fan-out.svg",
+    section: "fan-out-1000",
+    file: "fan-out.svg",
     column: "4 outstanding",
     unit: "server CPU-seconds for a million deliveries, at most 4 updates outstanding; shorter is better",
   },
   {
-    id: "flat-memory",
-    chart: "flat.svg",
+    section: "fan-out-1000",
+    file: "fan-out-alone.svg",
+    column: "1 outstanding",
+    unit: "server CPU-seconds for a million deliveries, 1 update outstanding, so that nothing is joined; shorter is better",
+  },
+  {
+    section: "flat-memory",
+    file: "flat.svg",
     column: "CPU",
     unit: "server CPU for one update to 100 readers, in µs; all alike is good",
   },
-] as const;
+];
 
 const options = asked();
 if (lacking) refuse(`The bench needs ${lacking}.`);
@@ -102,18 +117,11 @@ if (options.write) {
   const old = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Kept[]) : [];
   const kept = replaced(old, measured);
   writeFileSync(file, JSON.stringify(kept));
-  writeFileSync(
-    page,
-    between(
-      readFileSync(page, "utf8"),
-      "measured",
-      toMarkdown(kept, new Map(CHARTS.map(({ id, chart }) => [id, chart]))),
-    ),
-  );
+  writeFileSync(page, between(readFileSync(page, "utf8"), "measured", toMarkdown(kept, CHARTS)));
   execFileSync("biome", ["format", "--write", page.pathname, file.pathname], { stdio: "ignore" });
-  for (const { id, chart, column, unit } of CHARTS) {
-    const charted = measured.find(({ section }) => section.id === id);
-    if (charted) writeFileSync(new URL(chart, docs), chartOf(charted.section, column, unit));
+  for (const chart of CHARTS) {
+    const charted = measured.find(({ section }) => section.id === chart.section);
+    if (charted) writeFileSync(new URL(chart.file, docs), chartOf(charted.section, chart));
   }
 }
 

@@ -67,7 +67,7 @@ export function lineUp(): LineUp {
     const why = error instanceof Error ? error.message : String(error);
     console.error(`${id} is left out: ${why}`);
     // For a table's last line: what a server printed as it ended does not fit there.
-    leftOut.push(`${name} (${why.split("\n", 1)[0]!.slice(0, 120)})`);
+    leftOut.push(`${name} (${why.split("\n", 1)[0]!.slice(-120)})`);
   };
   return {
     get running() {

@@ -6,9 +6,10 @@
 //   load <port> <publish path> <body file> [deflate] [socketio]
 //
 // The bodies are the lines of the file, in turn, with the digits of each "SEQ0000000000" replaced by the update's number;
-// each reader must get each number once: what is repeated or unknown is counted in "bad", what is missing is an error.
+// each reader must get each number once, with the text that was published (one reader in a hundred looks), and all readers in
+// one order: what is repeated, unknown, changed or overtakes is counted in "bad", what is missing is an error.
 //
-//   open <count> <at once> <path>   opens readers; %d in the path is the reader's index. {sec, ends}
+//   open <count> <at once> <path>   opens readers; %d in the path is the reader's index. {sec, perSecond, clientCpu}
 //   deaf <count> <path>             opens readers that do not read what they are sent, and are not counted
 //   wake <seconds>                  the deaf read, and throw away, until nothing has come for so long. {bytes, letGo}
 //   burst <window> <seconds>        publishes back to back, with at most <window> updates not yet with every reader.
@@ -42,6 +43,7 @@ typedef struct {
   int fd, state, counts;
   int64_t next;       // the least number it has not got
   uint64_t beyond;    // bit i: it has got next + i. Updates on several connections may overtake each other
+  uint64_t order;     // of the numbers that it has got: the same for all
   char *part;         // of a response or frame, the beginning that has come
   size_t size, room;
 } reader_t;
@@ -51,8 +53,9 @@ static int total, counting, ready, gone, let_go, opening, opened, at_once;
 static const char *path;
 static int epoll, port, wants_deflate, is_socketio;
 static const char *publish_path;
-enum { MOST_BODIES = 256 };
+enum { MOST_BODIES = 256, LOOKS = 100 };
 static char *bodies[MOST_BODIES], *request;
+static struct { const char *at; size_t size; } texts[MOST_BODIES];  // of each body, what every server sends as it came
 static int body_count;
 static size_t longest, head_room = 1024;
 static size_t mark_hint;                      // where the mark stood in the last frame
@@ -86,6 +89,9 @@ static void fail(const char *format, ...) {
   exit(1);
 }
 
+// Of one address, Linux would look longer and longer for a port that is free.
+enum { PORTS_OF_AN_ADDRESS = 4000 };
+
 static int dial(int is_deaf) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1, small = 4096;
   if (fd < 0) fail("socket: %s", strerror(errno));
@@ -99,6 +105,10 @@ static int dial(int is_deaf) {
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
   }
+  static int dialled;
+  struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + dialled++ / PORTS_OF_AN_ADDRESS)};
+  setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+  if (bind(fd, (void *)&own, sizeof own)) fail("bind: %s", strerror(errno));
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   if (connect(fd, (void *)&address, sizeof address) < 0 && errno != EINPROGRESS) fail("connect: %s", strerror(errno));
   return fd;
@@ -126,6 +136,7 @@ static void got(reader_t *r, int64_t n, double t) {
     return;
   }
   deliveries++;
+  r->order = r->order * 31 + n;
   for (r->beyond |= 1ull << ahead; r->beyond & 1; r->beyond >>= 1) r->next++;
   uint32_t count = ++arrived[n % RING];
   if (count == (uint32_t)(counting + 1) / 2) half_at[n % RING] = t;
@@ -141,11 +152,18 @@ static int64_t number_at(const char *mark) {
   return n;
 }
 
+static int holds_text(int64_t n, const char *payload, size_t size) {
+  int body = n < 0 || n >= published ? 0 : n % body_count;
+  return memmem(payload, size, texts[body].at, texts[body].size) != 0;
+}
+
 // An update joined with others has several numbers in it; the mark may also stand twice for one, side by side.
 static void take(reader_t *r, const char *payload, size_t size, double t) {
   size_t least = sizeof MARK - 1 + DIGITS;
   if (mark_hint + least <= size && size < longest * 3 / 2 && !memcmp(payload + mark_hint, MARK, sizeof MARK - 1)) {
-    got(r, number_at(payload + mark_hint), t);
+    int64_t n = number_at(payload + mark_hint);
+    if ((r - readers) % LOOKS == 0 && !holds_text(n, payload, size)) bad++;
+    got(r, n, t);
     return;
   }
   const char *end = payload + size, *mark = payload;
@@ -153,7 +171,10 @@ static void take(reader_t *r, const char *payload, size_t size, double t) {
   while ((mark = memmem(mark, end - mark, MARK, sizeof MARK - 1)) && end - mark >= (ssize_t)least) {
     int64_t n = number_at(mark);
     if (before < 0) mark_hint = mark - payload;
-    if (n != before) got(r, n, t);
+    if (n != before) {
+      if ((r - readers) % LOOKS == 0 && !holds_text(n, payload, size)) bad++;
+      got(r, n, t);
+    }
     before = n;
     mark += least;
   }
@@ -168,6 +189,7 @@ static void on_frame(reader_t *r, int head, const char *payload, size_t size, do
     else if (size > 1 && payload[0] == '4' && payload[1] == '0') r->state = READING, ready++;
   } else if (is_socketio && size == 1 && payload[0] == '2') say(r, 1, "3", 1);
   else if (head & 0x40) {  // compressed: its number cannot be read, and is taken for the next
+    if (!wants_deflate) bad++;
     got(r, r->next, t);
   } else if (opcode < 3) take(r, payload, size, t);
 }
@@ -382,14 +404,14 @@ static void open_readers(int count, int many, int is_counted) {
   total += count;
   if (is_counted) counting += count;
   at_once = many;
-  double start = now();
+  double start = now(), used = cpu();
   open_more();
   while (ready < total) {
     turn(100);
     if (now() - start > 120) fail("%d of %d readers are open after two minutes", ready, total);
   }
   double sec = now() - start;
-  printf("{\"sec\":%.4f,\"perSecond\":%.0f}\n", sec, count / sec);
+  printf("{\"sec\":%.4f,\"perSecond\":%.0f,\"clientCpu\":%.4f}\n", sec, count / sec, cpu() - used);
 }
 
 // What the server has closed ends only behind all that was sent before, or with an error.
@@ -415,6 +437,24 @@ static void settle(void) {
   while (complete < published) {
     turn(50);
     if (now() - start > 30) fail("%lld of %lld updates have not come to every reader", (long long)(published - complete), (long long)published);
+  }
+  const reader_t *first = 0;
+  for (const reader_t *r = readers; r < readers + total; r++) {
+    if (!r->counts || r->state != READING) continue;
+    if (!first) first = r;
+    if (r->order != first->order) bad++;
+  }
+  for (int i = 0; i < total; i++) readers[i].order = 0;
+}
+
+// The longest piece of a body without what servers write in other ways (quotes, tags), and without the number.
+static void find_text(int body) {
+  for (const char *at = bodies[body]; *at;) {
+    size_t size = strcspn(at, "\"\\<>");
+    const char *mark = memmem(at, size, MARK, sizeof MARK - 1), *end = at + size;
+    const char *from = mark ? mark + sizeof MARK - 1 + DIGITS : at;
+    if (end - from > (ssize_t)texts[body].size) texts[body].at = from, texts[body].size = end - from;
+    at = end + !!*end;
   }
 }
 
@@ -470,7 +510,8 @@ int main(int argc, char **argv) {
     if (body[size - 1] == '\n') body[--size] = 0;
     if (!strstr(body, MARK)) fail("no %s in a body", MARK);
     if ((size_t)size > longest) longest = size;
-    bodies[body_count++] = body;
+    bodies[body_count] = body;
+    find_text(body_count++);
   }
   if (!body_count) fail("no bodies");
   fclose(file);

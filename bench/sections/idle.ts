@@ -16,11 +16,16 @@ export async function idle({ turns, includes, tell }: Extent): Promise<Section> 
       try {
         await load.idle(0.5);
         const [cpu, rss] = [server.cpu(), server.rss()];
-        const { perSecond } = await load.open(READERS, peer.readersAt("live"));
+        const { perSecond, clientCpu, sec } = await load.open(READERS, peer.readersAt("live"));
         const used = server.cpu() - cpu;
         await load.idle(2);
         const grown = server.rss() - rss;
-        values.add(peer.id, [grown / READERS / 1024, perSecond, (used / READERS) * 1e6]);
+        values.add(peer.id, [
+          grown / READERS / 1024,
+          perSecond,
+          (clientCpu / sec) * 100,
+          (used / READERS) * 1e6,
+        ]);
       } finally {
         await load.end();
         await server.stop();
@@ -32,10 +37,11 @@ export async function idle({ turns, includes, tell }: Extent): Promise<Section> 
     title: `${READERS.toLocaleString("en")} readers that wait`,
     about:
       "How much the memory of the server's processes (RSS) grows for each reader that enters and waits, without the kernel's " +
-      "share and with no collection of garbage forced; readers that enter each second, 64 at a time; server CPU for each.",
+      "share and with no collection of garbage forced; readers that enter each second, 64 at a time; how busy that keeps the load client; server CPU for each.",
     columns: [
       { name: "kB a reader", digits: 1 },
       { name: "readers enter a second", digits: 0 },
+      { name: "client busy, %", digits: 0 },
       { name: "CPU µs to enter", digits: 0 },
     ],
     rows: values.rows(),

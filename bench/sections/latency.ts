@@ -2,10 +2,11 @@
 import type { Paced } from "../processes.ts";
 import { lineUp, peersHere } from "../running.ts";
 import type { Extent, Section } from "../section.ts";
-import { quantile } from "../stats.ts";
+import { quantile, ratios } from "../stats.ts";
 
 const READERS = 2_000;
 const PER_SECOND = 10;
+const BASE = "ws";
 /** In the quick bench, those that the others are measured by. */
 const QUICK: ReadonlySet<string> = new Set(["ws", "tidings", "bun"]);
 
@@ -29,17 +30,24 @@ export async function latency({ isFull, turns, includes, tell }: Extent): Promis
   } finally {
     await line.stop();
   }
+  const middles = (id: string, who: "half" | "last") =>
+    (paced.get(id) ?? []).map((turn) => quantile(turn[who], 0.5));
   return {
     id: "latency",
     title: `Latency, ${READERS.toLocaleString("en")} readers, ${PER_SECOND} updates a second`,
     about:
       `Milliseconds from the time an update was due to be posted until the median reader, and the last of all readers, had it. ` +
-      `p50 of each turn's ${updates} updates; p99 of the ${updates * turns} of all turns together.`,
-    columns: ["median reader p50", "p99", "last reader p50", "p99"].map((name) => ({ name, digits: 1 })),
+      `p50 of each turn's ${updates} updates, and that by the p50 of the \`ws\` loop in the same turn; p99 of the ${updates * turns} of all turns together.`,
+    columns: ["median reader p50", "last reader p50"].flatMap((name) => [
+      { name, digits: 1 },
+      { name: "by `ws`", digits: 2 },
+      { name: "p99", digits: 1 },
+    ]),
     rows: line.running.map(({ peer: { id, name } }) => {
       const all = paced.get(id)!;
       const cells = (["half", "last"] as const).flatMap((who) => [
-        all.map((turn) => quantile(turn[who], 0.5)),
+        middles(id, who),
+        ratios(middles(id, who), middles(BASE, who)),
         [
           quantile(
             all.flatMap((turn) => turn[who]),

@@ -1,7 +1,7 @@
 /** Many readers of one page, and many pages with one reader each, in one `tidings serve`. */
 import { existsSync, readFileSync } from "node:fs";
 import { post, startLoad, startServer } from "../processes.ts";
-import type { Extent, Section } from "../section.ts";
+import { type Extent, type Section, valuesOf } from "../section.ts";
 import { serve, TOKEN } from "../serve.ts";
 
 /** What server and client have open besides sockets of readers; `tidings serve` itself keeps 100 (src/app/open-files.ts). */
@@ -32,29 +32,29 @@ const SITES: readonly Site[] = [
 ];
 
 export async function many({ turns, tell }: Extent): Promise<Section> {
-  const cells = new Map(SITES.map(({ id }) => [id, Array.from({ length: 6 }, (): number[] => [])]));
+  const values = valuesOf(SITES);
   for (let turn = 1; turn <= turns; turn++) {
     for (const site of SITES) {
       tell(`many: ${site.name}, turn ${turn} of ${turns}`);
-      const values = await measure(site);
-      for (const [column, value] of values.entries()) cells.get(site.id)![column]!.push(value);
+      values.add(site.id, await measure(site));
     }
   }
   return {
     id: "many",
     title: "Many readers, many pages",
     about:
-      "One `tidings serve` with SQLite: readers that enter each second, 64 at a time, with their CPU; how much its memory (RSS) grows for each; the CPU that it " +
+      "One `tidings serve` with SQLite: readers that enter each second, 64 at a time, how busy that keeps the load client, and the server's CPU for each; how much its memory (RSS) grows for each; the CPU that it " +
       "uses while nothing happens; and for an update to the first page, published over HTTP, the CPU and the time until all of that page have it.",
     columns: [
       { name: "readers enter a second", digits: 0 },
+      { name: "client busy, %", digits: 0 },
       { name: "CPU µs to enter", digits: 0 },
       { name: "kB a reader", digits: 1 },
       { name: "idle, CPU ms a second", digits: 1 },
       { name: "CPU ms an update", digits: 1 },
       { name: "ms to all", digits: 0 },
     ],
-    rows: SITES.map(({ id, name }) => ({ id, name, cells: cells.get(id)! })),
+    rows: values.rows(),
   };
 }
 
@@ -78,7 +78,7 @@ async function measure({ path, readers }: Site): Promise<number[]> {
     await load.open(100, "/ws/channel/live/?cursor=");
     await load.burst(1, 1);
     const [rss, cpu] = [server.rss(), server.cpu()];
-    const { perSecond } = await (isOnePage ? load : others).open(readers - 100, path);
+    const { perSecond, clientCpu, sec } = await (isOnePage ? load : others).open(readers - 100, path);
     const entering = (server.cpu() - cpu) / (readers - 100);
     await idle(2);
     const grown = (server.rss() - rss) / (readers - 100);
@@ -90,6 +90,7 @@ async function measure({ path, readers }: Site): Promise<number[]> {
     const update = (server.cpu() - published) / burst.updates;
     return [
       perSecond,
+      (clientCpu / sec) * 100,
       entering * 1e6,
       grown / 1024,
       waiting * 1e3,

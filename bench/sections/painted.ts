@@ -105,7 +105,7 @@ export async function painting({ turns, tell }: Extent): Promise<Section> {
     id: "painted",
     title: "In the reader's browser",
     about:
-      `Chromium, headless. Milliseconds from \`publish\` until the post is painted (60 frames a second: 8 ms of it are the wait for the next), ${POSTS} posts a turn, p99 of the ${POSTS * turns} of all turns together; ` +
+      `Chromium, headless. Milliseconds from \`publish\` until the post is painted (a screen of 60 Hz adds 8 ms on average, which this one, that nobody sees, does not), ${POSTS} posts a turn, p99 of the ${POSTS * turns} of all turns together; ` +
       `to load and evaluate the client's script; and to take a catch-up of ${MANY.toLocaleString("en")} posts: parsed and applied, without layout.`,
     columns: [
       { name: "painted, p50", digits: 1 },

@@ -112,6 +112,35 @@ describe.skipIf(lacking !== undefined)("the load client, which needs Linux and g
     await expect(ask(load)).rejects.toThrow(/^\d+ frames wrong, 0 readers gone$/);
   });
 
+  const WRONG: readonly (readonly [string, (frame: Buffer, n: number) => Buffer])[] = [
+    ["another text", (frame) => Buffer.from(frame).fill("x", 400, 600)],
+    ["only the number", (frame) => framed(Buffer.from(/SEQ\d+/.exec(String(frame))![0].padEnd(130)))],
+    [
+      "a frame that says it is compressed, unasked",
+      (frame) => Buffer.concat([Buffer.of(0xc1), frame.subarray(1)]),
+    ],
+  ];
+
+  it.for(WRONG)("does not measure what sends %s", async ([, change]) => {
+    const load = await serve((frame, sockets, n) => {
+      for (const socket of sockets) socket.write(change(frame, n));
+    });
+    await expect(load.pace(50, 4)).rejects.toThrow(/^\d+ frames wrong, 0 readers gone$/);
+  });
+
+  it("does not measure what sends updates to one reader in another order", async () => {
+    const kept: Buffer[] = [];
+    const load = await serve((frame, sockets, n) => {
+      kept.push(frame);
+      if (n % 2 === 0) return;
+      const [first, second] = kept.splice(0) as [Buffer, Buffer];
+      for (const [i, socket] of sockets.entries()) {
+        socket.write(Buffer.concat(i === 5 ? [second, first] : [first, second]));
+      }
+    });
+    await expect(load.pace(50, 4)).rejects.toThrow("1 frames wrong, 0 readers gone");
+  });
+
   it("does not measure what lets a reader go", async () => {
     let ofReaders: readonly Socket[] = [];
     const load = await serve((frame, sockets) => {

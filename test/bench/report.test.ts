@@ -48,7 +48,12 @@ describe("the report of the bench", () => {
   });
 
   it("draws a bar a row, the shortest first, ours in its colour", () => {
-    const svg = chartOf(SECTION, "4 outstanding", "seconds");
+    const svg = chartOf(SECTION, {
+      section: SECTION.id,
+      file: "a.svg",
+      column: "4 outstanding",
+      unit: "seconds",
+    });
     expect(svg.match(/class="bar[^"]*"/g)).toEqual(['class="bar ours"', 'class="bar"']);
     expect(svg).toContain("ws &#60;loop&#62;");
     expect(svg).toContain("prefers-color-scheme: dark");
