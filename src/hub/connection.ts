@@ -3,7 +3,10 @@
  */
 import type { Cursor } from "../protocol.ts";
 
-/** One reader's socket (or stream), as an adapter supplies it. `F` is whatever the transport's `encode` makes. */
+/**
+ * One reader's socket (or stream), as an adapter supplies it: an object of its own for each place that a reader has taken, by
+ * which the hub knows it. `F` is whatever the transport's `encode` makes.
+ */
 export interface Connection<F = unknown> {
   /** Writes a frame; never throws, never blocks. Not called after `close`. */
   send(frame: F): void;

@@ -16,7 +16,7 @@ describe.skipIf(lacking !== undefined)("readers that stop reading, which needs L
     async (name) => {
       const peer = PEERS.find(({ id }) => id === name)!;
       // For Tidings it throws unless all of them lag, and later none.
-      const [held, , late, letGo] = await besideDeaf(peer, FLOW, 10, 20, 0.5);
+      const [held, , late, letGo] = await besideDeaf(peer, FLOW, 10, 20, 1, 1);
       if (name === "ws") expect(held).toBeGreaterThan(10);
       else expect(held).toBeLessThan(10);
       expect(late).toBeGreaterThan(0.05);
