@@ -62,7 +62,7 @@ export async function slow({ isFull, turns, includes, tell }: Extent): Promise<S
       "Two servers alike, one of them with readers on the page that stop reading once they are in, through the same updates to one post. " +
       "How much more the one's memory grows with these updates than the other's, for each that does not read: what JavaScript holds after a " +
       "collection, buffers among it, and the process's memory (RSS). How many MB came late to each once they read again: Tidings leaves who does not read at 16 kB and tells " +
-      "what they missed when they read; the loop's queue for each holds all, without a bound (here under a GB for all). How many had been let go till then. And the p99 of the last of those that read (ms, 25 " +
+      "what they missed when they read; the loop's queue for each holds all, without a bound (here up to 6 GB for all). How many had been let go till then. And the p99 of the last of those that read (ms, 25 " +
       "updates of 1 kB or 8 of 50 kB a second, a second for each of the two servers in turn) without and with the others beside them, and the one by the other of the same turn. The system of the server holds some 60 kB more for each: what they are sent comes in segments as on Ethernet.",
     columns: [
       { name: "held, kB for each", digits: 1 },
