@@ -83,7 +83,7 @@ export function chartOf(section: Section, chart: Chart): string {
       name: name.replaceAll(/[*`]/g, ""),
       value: median(values),
       range: [Math.min(...values), Math.max(...values)],
-      isOurs: name.includes("Tidings"),
+      isOurs: name.startsWith("**"),
     };
   });
   return barChart({ title: section.title, unit, bars });

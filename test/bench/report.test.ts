@@ -12,7 +12,7 @@ const SECTION: Section = {
     { name: "4 outstanding", digits: 2 },
   ],
   rows: [
-    { id: "ws", name: "`ws` <loop>", cells: [[10], [11, 12, 10]] },
+    { id: "ws", name: "`ws` <loop>, not Tidings", cells: [[10], [11, 12, 10]] },
     { id: "tidings", name: "**Tidings**", cells: [[8], [3, 2.5, 2.9]] },
   ],
 };
