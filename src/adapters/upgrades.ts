@@ -92,7 +92,7 @@ export function acceptor(): Acceptor {
       (offersDeflate(request) ? deflating : plain).handleUpgrade(request, socket, head, (ws) => {
         // What only the upgrade needed is not to be held for as long as the reader stays; of errors ws hears by itself.
         socket.off("close", cancel).off("error", ignore);
-        readers.open(answer, ws, socket, ws.extensions !== "");
+        readers.open(answer, ws, socket, ws.extensions !== "", true);
       });
     },
     terminate: readers.terminate,

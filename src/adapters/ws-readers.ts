@@ -22,8 +22,9 @@ export interface WsReaders {
    * The upgrade has been answered: the reader enters. Those that are gone without a word are cut off.
    *
    * @param deflates It agreed to permessage-deflate without context takeover, in windows of any size.
+   * @param isOurs Nobody else can close it. Default: somebody can.
    */
-  open(answer: Admitted<Buffer>, ws: WsSocket, socket: Duplex, deflates?: boolean): void;
+  open(answer: Admitted<Buffer>, ws: WsSocket, socket: Duplex, deflates?: boolean, isOurs?: boolean): void;
   /** Cuts off all. */
   terminate(): void;
 }
@@ -32,8 +33,8 @@ export function wsReaders(): WsReaders {
   const all = periodic<WsReader>(LOOKED_AT_MS, (reader) => reader.look());
 
   return {
-    open(answer, ws, socket, deflates = false) {
-      const one = new WsReader(ws, socket, deflates, all);
+    open(answer, ws, socket, deflates = false, isOurs = false) {
+      const one = new WsReader(ws, socket, deflates, isOurs, all);
       all.add(one);
       one.opened(answer.open(one));
     },
@@ -89,6 +90,7 @@ class WsReader implements Connection<Buffer> {
   // What is looked at for each delivery comes first: it shares a line of the processor's cache.
   readonly #socket: Duplex & Held & { readonly bytesWritten?: number };
   readonly #deflates: boolean;
+  readonly #isOurs: boolean;
   #cutOff: NodeJS.Timeout | null = null;
   readonly ws: WsSocket & Held;
   /** Once the hub knows it. */
@@ -103,9 +105,10 @@ class WsReader implements Connection<Buffer> {
   /** Bytes that have arrived, as the ping behind them was answered. */
   #arrived = 0;
 
-  constructor(ws: WsSocket, socket: Duplex, deflates: boolean, all: Periodic<WsReader>) {
+  constructor(ws: WsSocket, socket: Duplex, deflates: boolean, isOurs: boolean, all: Periodic<WsReader>) {
     this.#socket = socket;
     this.#deflates = deflates;
+    this.#isOurs = isOurs;
     this.ws = ws;
     this.#all = all;
   }
@@ -135,12 +138,13 @@ class WsReader implements Connection<Buffer> {
 
   /**
    * Nothing follows a close frame. The hub sends nothing once it has closed; a reader's own close `ws` answers, and ends the
-   * socket as soon as that is written. Where nothing waits the socket itself tells, therefore: to look at the object of `ws`,
+   * socket as soon as that is written. Where nothing waits, and nobody else can close, the socket itself tells, therefore: to look at the object of `ws`,
    * too, would cost each delivery a miss of the processor's cache.
    */
   #isOpen(): boolean {
     if (this.#cutOff !== null) return false;
-    return this.#socket.writableLength === 0 ? this.#socket.writable : this.ws.readyState === this.ws.OPEN;
+    const doesSocketTell = this.#isOurs && this.#socket.writableLength === 0;
+    return doesSocketTell ? this.#socket.writable : this.ws.readyState === this.ws.OPEN;
   }
 
   close(code: number, reason: string): void {

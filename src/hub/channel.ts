@@ -200,6 +200,7 @@ export function keepUp(member: Member): void {
 export function fallBehind(member: Member, cursor: Cursor): void {
   const { channel, connection, transport } = member;
   transport.topics?.unsubscribe(connection!, channel.id);
+  if (member.gone) return;
   leave(member);
   member.cursor = cursor;
   channel.lagging.add(member);
@@ -210,7 +211,9 @@ export function leave(member: Member): void {
   const { channel, connection, transport } = member;
   channel.lagging.delete(member);
   const current = channel.current.get(transport);
-  if (connection && current?.delete(connection) && current.size === 0) channel.current.delete(transport);
+  if (!connection || current?.get(connection) !== member) return;
+  current.delete(connection);
+  if (current.size === 0) channel.current.delete(transport);
 }
 
 /** All that have entered. */

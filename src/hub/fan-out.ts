@@ -21,27 +21,41 @@ export function sendToCurrent(channel: Channel, frames: Frames, before: Cursor, 
       for (const member of current.values()) fallBehind(member, beginning);
       continue;
     }
-    if (transport.topics) publish(channel.id, transport, current, frames, before);
-    else if (frames.parts && !transport.join) sendEach(current, framesFor(frames, transport), before);
-    else send(current, frameFor(frames, transport), before);
-    counts.frames += current.size;
-    if (frames.isReset) counts.resets += current.size;
+    const sent = transport.topics
+      ? publish(channel.id, transport, current, frames, before)
+      : frames.parts && !transport.join
+        ? sendEach(current, framesFor(frames, transport), before)
+        : send(current, frameFor(frames, transport), before);
+    counts.frames += sent;
+    if (frames.isReset) counts.resets += sent;
   }
 }
+
+// Each answers to how many it wrote: who is answered once, as a poll is, has left when it has been written to.
 
 /** Looks at nothing but connections, for each object more that is looked at costs a delivery a miss of the processor's cache. */
-function send(current: Current, frame: unknown, before: Cursor): void {
+function send(current: Current, frame: unknown, before: Cursor): number {
+  let sent = 0;
   for (const connection of current.keys()) {
     if (isFull(connection)) fallBehind(current.get(connection)!, before);
-    else connection.send(frame);
+    else {
+      sent++;
+      connection.send(frame);
+    }
   }
+  return sent;
 }
 
-function sendEach(current: Current, frames: readonly unknown[], before: Cursor): void {
+function sendEach(current: Current, frames: readonly unknown[], before: Cursor): number {
+  let sent = 0;
   for (const connection of current.keys()) {
     if (isFull(connection)) fallBehind(current.get(connection)!, before);
-    else for (const frame of frames) connection.send(frame);
+    else {
+      sent++;
+      for (const frame of frames) connection.send(frame);
+    }
   }
+  return sent;
 }
 
 /** Not before those whose sockets are full have left. */
@@ -51,11 +65,11 @@ function publish(
   current: Current,
   frames: Frames,
   before: Cursor,
-): void {
+): number {
   for (const [connection, member] of current) if (isFull(connection)) fallBehind(member, before);
   const each = framesFor(frames, transport);
-  if (transport.topics!.publish(topic, each)) return;
-  for (const connection of current.keys()) for (const frame of each) connection.send(frame);
+  const readers = current.size;
+  return transport.topics!.publish(topic, each) ? readers : sendEach(current, each, before);
 }
 
 function framesFor(frames: Frames, transport: Transport<unknown>): unknown[] {

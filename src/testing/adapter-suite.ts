@@ -227,6 +227,7 @@ export function adapterSuite(runner: RunnerThatSkips, { start, skip }: AdapterSu
         const received: Buffer[] = [];
         let isClosed = false;
         socket.on("data", (data: Buffer) => received.push(data));
+        socket.on("error", () => {});
         socket.on("close", () => {
           isClosed = true;
         });

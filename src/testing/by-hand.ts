@@ -12,10 +12,12 @@ export function handshake(path: string, host: string): string {
   );
 }
 
-/** The first bytes of the frames behind the answer to a handshake. */
+/** The first bytes of the frames behind the answer to a handshake: of those that have come to more than their head. */
 export function kindsOfFrames(answer: Buffer): number[] {
   const kinds: number[] = [];
-  for (let at = answer.indexOf("\r\n\r\n") + 4; at < answer.length; ) {
+  const begin = answer.indexOf("\r\n\r\n");
+  if (begin < 0) return kinds;
+  for (let at = begin + 4; at + 10 <= answer.length || answer[at + 1]! < 126; ) {
     kinds.push(answer[at]!);
     const size = answer[at + 1]!;
     if (size < 126) at += 2 + size;

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { type ServerType, serve, upgradeWebSocket, type WebSocketServerLike } from "@hono/node-server";
 import { getConnInfo } from "@hono/node-server/conninfo";
 import { Hono } from "hono";
@@ -9,12 +9,15 @@ import { honoWebSocket } from "../../src/adapters/hono.ts";
 import { memoryBus } from "../../src/buses/memory.ts";
 import { createHub } from "../../src/hub/hub.ts";
 import { memoryLog } from "../../src/logs/memory.ts";
+import { createPublisher } from "../../src/publishers/publisher.ts";
 import { adapterSuite } from "../../src/testing/adapter-suite.ts";
+import { CLOSE, handshake, kindsOfFrames } from "../../src/testing/by-hand.ts";
+import { eventually } from "../../src/testing/runner.ts";
 import { onBun } from "../support/on-bun.ts";
 import { statusOf } from "../support/upgrade.ts";
 import { honoOnBun } from "./hono-on-bun.ts";
 
-async function listen(app: Hono): Promise<{ url: string; close(): Promise<void> }> {
+async function listen(app: Hono) {
   const wss = new WebSocketServer({ noServer: true, maxPayload: 4096 });
   const server: ServerType = serve({
     fetch: app.fetch,
@@ -25,6 +28,7 @@ async function listen(app: Hono): Promise<{ url: string; close(): Promise<void> 
   await once(server, "listening");
   return {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    clients: wss.clients,
     async close() {
       for (const socket of wss.clients) socket.terminate();
       if ("closeAllConnections" in server) server.closeAllConnections();
@@ -47,6 +51,34 @@ adapterSuite(
 honoOnBun(onBun(new URL("hono-on-bun.ts", import.meta.url)));
 
 describe("hono adapter", () => {
+  it("says nothing behind the close frame of a site that closes its sockets itself", async () => {
+    const [log, bus] = [memoryLog(), memoryBus()];
+    const hub = createHub({ log, bus });
+    const publisher = createPublisher({ log, bus });
+    const app = new Hono();
+    app.get("/ws/channel/:id/", honoWebSocket(hub, { upgradeWebSocket }));
+    const { url, clients, close } = await listen(app);
+    const { port, hostname, host, pathname } = new URL(`${url}/ws/channel/finals/`);
+    // It answers no close.
+    const reader = connect(Number(port), hostname, () => reader.write(handshake(pathname, host)));
+    const received: Buffer[] = [];
+    reader.on("error", () => {});
+    reader.on("data", (data: Buffer) => received.push(data));
+    await eventually(() => expect(hub.stats().readers).toBe(1));
+    await publisher.publish("finals", { 1: { show: true, content: "before" } });
+    await eventually(() => expect(kindsOfFrames(Buffer.concat(received))).toHaveLength(1));
+    for (const socket of clients) socket.close(1001);
+    for (let n = 2; n < 6; n++) {
+      await publisher.publish("finals", { [n]: { show: true, content: "after" } });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const ended = once(reader, "close");
+    await close();
+    await ended;
+    expect(kindsOfFrames(Buffer.concat(received)).at(-1)).toBe(CLOSE);
+    await hub.close({ drainMs: 100 });
+  });
+
   it("is a handler like any other: below a base, behind middleware, beside routes", async () => {
     const hub = createHub({ log: memoryLog(), bus: memoryBus() });
     const site = new Hono();

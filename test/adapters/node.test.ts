@@ -136,6 +136,7 @@ describe("node adapter", () => {
     const { port, hostname, host, pathname } = new URL(`${url}/ws/channel/finals/`);
     const reader = connectTcp(Number(port), hostname, () => reader.write(handshake(pathname, host)));
     const received: Buffer[] = [];
+    reader.on("error", () => {});
     reader.on("data", (data: Buffer) => received.push(data)).pause();
     await eventually(() => expect(hub.stats().readers).toBe(1));
     let version = 0;

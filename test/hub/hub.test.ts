@@ -22,11 +22,20 @@ import { emptyFolder } from "../support/folder.ts";
 const transport = { encode: (text: string) => text };
 
 /** A connection as an adapter supplies it, that keeps what it is sent. */
-async function joinHub(hub: Hub, cursor?: string, channel = "finals", over: Transport<string> = transport) {
+async function joinHub(
+  hub: Hub,
+  cursor?: string,
+  channel = "finals",
+  over: Transport<string> = transport,
+  sent = () => {},
+) {
   const frames: Frame[] = [];
   const state = { buffered: 0, closed: undefined as number | undefined };
   const connection: Connection<string> = {
-    send: (text) => frames.push(JSON.parse(text)),
+    send(text) {
+      frames.push(JSON.parse(text));
+      sent();
+    },
     close(code) {
       state.closed ??= code;
       reader.closed();
@@ -114,6 +123,38 @@ afterEach(async () => {
   vi.useRealTimers();
   await Promise.all(hubs.splice(0).map((hub) => hub.close({ drainMs: 0 })));
 });
+
+describe("a connection", () => {
+  it("that ends as it is written to, as a poll's does, is counted all the same", async () => {
+    const [log, bus] = [memoryLog(), memoryBus()];
+    const hub = start({ log, bus });
+    const { reader, frames } = await joinHub(hub, undefined, "finals", transport, () => reader.closed());
+    await publish(log, bus, "one");
+    await vi.waitFor(() => expect(frames).toHaveLength(1));
+    expect(hub.stats()).toMatchObject({ frames: 1, readers: 0 });
+  });
+
+  it("that takes the place of another's is not detached with that one's end", async () => {
+    const [log, bus] = [memoryLog(), memoryBus()];
+    const hub = start({ log, bus });
+    const got: string[] = [];
+    const connection: Connection<string> = { send: (text) => got.push(text), close() {}, bufferedAmount: 0 };
+    const join = async () => {
+      const answer = await hub.admit({ channel: "finals", transport });
+      if ("status" in answer) throw new Error(`refused with ${answer.status}`);
+      return answer.open(connection);
+    };
+    const first = await join();
+    await join();
+    first.closed();
+    await publish(log, bus, "one");
+    await vi.waitFor(() => expect(got).toHaveLength(1));
+  });
+});
+
+async function publish(log: Log, bus: Bus, id: string): Promise<void> {
+  await bus.publish("finals", await log.append("finals", shown(id)));
+}
 
 describe("what the bus does wrong, the log mends", () => {
   it("lost: the next announcement shows the gap, and the reader gets all of it as one update", async () => {
