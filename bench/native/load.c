@@ -152,18 +152,17 @@ static int64_t number_at(const char *mark) {
   return n;
 }
 
-static int holds_text(int64_t n, const char *payload, size_t size) {
+static void got_in(const char *payload, size_t size, reader_t *r, int64_t n, double t) {
   int body = n < 0 || n >= published ? 0 : n % body_count;
-  return memmem(payload, size, texts[body].at, texts[body].size) != 0;
+  if ((r - readers) % LOOKS == 0 && !memmem(payload, size, texts[body].at, texts[body].size)) bad++;
+  got(r, n, t);
 }
 
 // An update joined with others has several numbers in it; the mark may also stand twice for one, side by side.
 static void take(reader_t *r, const char *payload, size_t size, double t) {
   size_t least = sizeof MARK - 1 + DIGITS;
   if (mark_hint + least <= size && size < longest * 3 / 2 && !memcmp(payload + mark_hint, MARK, sizeof MARK - 1)) {
-    int64_t n = number_at(payload + mark_hint);
-    if ((r - readers) % LOOKS == 0 && !holds_text(n, payload, size)) bad++;
-    got(r, n, t);
+    got_in(payload, size, r, number_at(payload + mark_hint), t);
     return;
   }
   const char *end = payload + size, *mark = payload;
@@ -171,10 +170,7 @@ static void take(reader_t *r, const char *payload, size_t size, double t) {
   while ((mark = memmem(mark, end - mark, MARK, sizeof MARK - 1)) && end - mark >= (ssize_t)least) {
     int64_t n = number_at(mark);
     if (before < 0) mark_hint = mark - payload;
-    if (n != before) {
-      if ((r - readers) % LOOKS == 0 && !holds_text(n, payload, size)) bad++;
-      got(r, n, t);
-    }
+    if (n != before) got_in(payload, size, r, n, t);
     before = n;
     mark += least;
   }
