@@ -43,12 +43,9 @@ export function compile(name: string): string {
   return program;
 }
 
-const PIN = found("taskset") && availableParallelism() > 1;
-
-/** With its core, where there are two. */
+/** With its core. */
 export function pinned(core: number, command: readonly string[]): [string, string[]] {
-  const [program, ...args] = PIN ? ["taskset", "-c", String(core), ...command] : command;
-  return [program!, args];
+  return ["taskset", ["-c", String(core), ...command]];
 }
 
 export interface Started {
